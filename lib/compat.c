@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+/* What one of the two platforms lacks. */
+#include "compat.h"
+
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <fcntl.h>
+
+#ifndef __OpenBSD__
+int
+timingsafe_bcmp(const void *b1, const void *b2, size_t n)
+{
+	const volatile uint8_t	*p1 = b1, *p2 = b2;
+	uint8_t			 diff = 0;
+
+	for (; n > 0; n--)
+		diff |= *p1++ ^ *p2++;
+	return diff != 0;
+}
+#endif
+
+int
+compat_anonfd(void)
+{
+#ifdef __OpenBSD__
+	char	 path[] = "/tmp/ws.XXXXXXXXXX";
+	int	 fd;
+
+	if ((fd = shm_mkstemp(path)) == -1)
+		return -1;
+	if (shm_unlink(path) == -1 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+#else
+	return memfd_create("imsg", MFD_CLOEXEC);
+#endif
+}

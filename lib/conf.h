@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The configuration as every process sees it.  The parent parses it
+ * (wsmtpd/parse.y); conf_encode() writes a role's view, in which what the
+ * role has no use for is simply absent, and conf_decode() reads it in the
+ * child.  Only keys gets private signing keys and verifiers, only frontend
+ * gets TLS keys.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <sys/queue.h>
+
+#include "limits.h"
+#include "proto.h"
+#include "wire.h"
+
+struct conf_blob {			/* a file's name and, once read, its content */
+	char		*path;
+	uint8_t		*data;
+	size_t		 len;
+};
+
+struct conf_listen {
+	char		*addr;		/* numeric, or "*" */
+	uint16_t	 port;
+	TAILQ_ENTRY(conf_listen) entry;
+};
+
+struct conf_domain {
+	char		*name;		/* normalized */
+	struct conf_blob cert;		/* signing: PEM, leaf first */
+	struct conf_blob key;		/* keys only */
+	struct conf_blob tls_cert;	/* frontend only */
+	struct conf_blob tls_key;	/* frontend only */
+	struct conf_blob client_ca;	/* for users' certificates; may be empty */
+	struct conf_blob client_crl;
+	int64_t		 quota;		/* octets, -1: the limit's default */
+	TAILQ_ENTRY(conf_domain) entry;
+};
+
+struct conf_trust {			/* anchors for other domains' certificates */
+	struct conf_blob ca;
+	struct conf_blob crl;
+	TAILQ_ENTRY(conf_trust) entry;
+};
+
+struct conf_alias {
+	char		*name;		/* user@hosted.domain */
+	char		**to;		/* addresses, local or not */
+	size_t		 nto;
+	TAILQ_ENTRY(conf_alias) entry;
+};
+
+struct conf_route {
+	char		*domain;	/* "*": all that no other route names */
+	char		*host;		/* name or address */
+	uint16_t	 port;
+	TAILQ_ENTRY(conf_route) entry;
+};
+
+/* The users table; verifiers only for keys (users.h has the file's form). */
+struct conf_user {
+	char		*name;		/* user@domain, normalized */
+	char		*text;		/* $scrypt$..., or NULL: keys only */
+	char		*mac;		/* derivation, iterations, salt, key: keys only */
+	int64_t		 quota;		/* octets, -1: default */
+	int		 disabled;
+	TAILQ_ENTRY(conf_user) entry;
+};
+
+struct conf {
+	char		*path;		/* of the file */
+	char		*spool;		/* queue/, local/, empty/ lie below it */
+	char		*users_path;
+	char		*control_path;
+	char		*control_ro_path;	/* NULL: none */
+	char		*procuser[P_MAX];	/* NULL: default _ws<name> */
+	uint32_t	 nsoap;		/* 0 in the file: number of cores */
+	int		 sandbox_required;
+	char		*resolver;	/* "127.0.0.1:5353", or NULL: the system's */
+	uint32_t	 retry_min, retry_max, retry_jitter;	/* s, s, percent */
+	uint32_t	 ttl, warn;	/* s; warn 0: no delay warning */
+	int64_t		 limit[LIM_MAX];
+	uint8_t		 secret[32];	/* keys: for made-up salts; made once, kept in the spool */
+	TAILQ_HEAD(, conf_listen) listens;
+	TAILQ_HEAD(, conf_domain) domains;
+	TAILQ_HEAD(, conf_trust) trusts;
+	TAILQ_HEAD(, conf_alias) aliases;
+	TAILQ_HEAD(, conf_route) routes;
+	TAILQ_HEAD(, conf_user)	users;
+};
+
+struct conf	*conf_new(void);	/* defaults; NULL: ENOMEM */
+void		 conf_free(struct conf *);	/* wipes secrets */
+struct conf_domain *conf_domain(const struct conf *, const char *name);
+struct conf_alias *conf_alias(const struct conf *, const char *name);
+struct conf_user *conf_user(const struct conf *, const char *name);
+
+/* wsmtpd/parse.y: NULL after errors were printed as file:line: text. */
+struct conf	*conf_parse(const char *path);
+/* wsmtpd/printconf.c: prints what parses back to the same. */
+void		 conf_print(const struct conf *);
+
+/* lib/conf_wire.c */
+void		 conf_encode(const struct conf *, enum proc_id role, struct wbuf *);
+struct conf	*conf_decode(struct rbuf *);	/* NULL and errno */
+
+#endif /* CONF_H */

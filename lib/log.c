@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: ISC */
+#include "compat.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "log.h"
+
+static const char	*log_procname = "?";
+static int		 log_foreground = 1, log_verbosity;
+static void		(*log_tap)(const char *, void *);
+static void		*log_taparg;
+
+static void	 log_line(int, const char *);
+static void	 log_vwarn(const char *, va_list, int);
+static void	 log_escape(char *, size_t, const char *);
+static void	 log_field(char **, size_t *, const char *, const char *);
+
+void
+log_init(const char *procname, int foreground, int verbose)
+{
+	log_procname = procname;
+	log_foreground = foreground;
+	log_verbosity = verbose;
+	if (!foreground)	/* NDELAY: the socket is out of reach later */
+		openlog(procname, LOG_PID | LOG_NDELAY, LOG_MAIL);
+	tzset();
+}
+
+void
+log_setverbose(int v)
+{
+	log_verbosity = v;
+}
+
+int
+log_getverbose(void)
+{
+	return log_verbosity;
+}
+
+void
+log_settap(void (*tap)(const char *, void *), void *arg)
+{
+	log_tap = tap;
+	log_taparg = arg;
+}
+
+/* One write per line, so that lines of several processes do not mix. */
+static void
+log_line(int priority, const char *text)
+{
+	char	 line[4096 + 128];
+	int	 n, saved = errno;
+
+	if (log_foreground) {
+		n = snprintf(line, sizeof(line), "%s[%ld]: %s\n",
+		    log_procname, (long)getpid(), text);
+		if (n >= (int)sizeof(line)) {
+			n = (int)sizeof(line) - 1;
+			line[n - 1] = '\n';
+		}
+		if (write(STDERR_FILENO, line, (size_t)n) == -1) {
+			/* nowhere left to say so */
+		}
+	} else
+		syslog(priority, "%s", text);
+	errno = saved;
+}
+
+static void
+log_vwarn(const char *fmt, va_list ap, int with_errno)
+{
+	char	 buf[4096];
+	int	 saved = errno;
+	size_t	 n;
+
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	if (with_errno) {
+		n = strlen(buf);
+		snprintf(buf + n, sizeof(buf) - n, ": %s", strerror(saved));
+	}
+	log_line(LOG_ERR, buf);
+	errno = saved;
+}
+
+void
+log_warn(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	log_vwarn(fmt, ap, 1);
+	va_end(ap);
+}
+
+void
+log_warnx(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	log_vwarn(fmt, ap, 0);
+	va_end(ap);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	char	 buf[4096];
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	log_line(LOG_INFO, buf);
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	char	 buf[4096];
+	va_list	 ap;
+
+	if (log_verbosity == 0)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	log_line(LOG_DEBUG, buf);
+}
+
+void
+fatal(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	log_vwarn(fmt, ap, 1);
+	va_end(ap);
+	exit(1);
+}
+
+void
+fatalx(const char *fmt, ...)
+{
+	va_list	 ap;
+
+	va_start(ap, fmt);
+	log_vwarn(fmt, ap, 0);
+	va_end(ap);
+	exit(1);
+}
+
+/*
+ * Anything but printable ASCII, and the quote and the backslash, becomes
+ * \ooo.  Not vis(3): libbsd and OpenBSD differ in strnvis()'s arguments.
+ */
+static void
+log_escape(char *dst, size_t size, const char *s)
+{
+	size_t	 n = 0;
+
+	for (; *s != '\0' && n + 5 < size; s++) {
+		if (*s < 0x20 || *s >= 0x7f || *s == '"' || *s == '\\')
+			n += (size_t)snprintf(dst + n, size - n, "\\%03o",
+			    (unsigned char)*s);
+		else
+			dst[n++] = *s;
+	}
+	dst[n] = '\0';
+}
+
+/* Appends " name=value", quoted when it is not plain. */
+static void
+log_field(char **p, size_t *left, const char *name, const char *value)
+{
+	char	 enc[1024];
+	int	 n, plain;
+
+	if (value == NULL || *value == '\0')
+		return;
+	plain = value[strspn(value, "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;@/_+-*[]()#%&!~^|<>")] ==
+	    '\0';
+	log_escape(enc, sizeof(enc), value);
+	n = snprintf(*p, *left, plain ? " %s=%s" : " %s=\"%s\"", name, enc);
+	if (n < 0 || (size_t)n >= *left)
+		n = (int)*left - 1;
+	*p += n;
+	*left -= (size_t)n;
+}
+
+void
+log_event(const struct log_ev *e)
+{
+	char	 line[4096], id[17] = "", *p = line;
+	size_t	 left = sizeof(line);
+
+	if (e->id != 0)
+		snprintf(id, sizeof(id), "%016llx", (unsigned long long)e->id);
+	line[0] = ' ';
+	line[1] = '\0';
+	log_field(&p, &left, "ev", e->ev);
+	log_field(&p, &left, "id", id);
+	log_field(&p, &left, "msgid", e->msgid);
+	log_field(&p, &left, "peer", e->peer);
+	log_field(&p, &left, "user", e->user);
+	log_field(&p, &left, "from", e->from);
+	log_field(&p, &left, "to", e->to);
+	log_field(&p, &left, "result", e->result);
+	log_field(&p, &left, "reason", e->reason);
+	log_line(LOG_INFO, line + 1);
+	if (log_tap != NULL)
+		log_tap(line + 1, log_taparg);
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: ISC */
+#include "compat.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "log.h"
+#include "msg_proc.h"
+#include "proc.h"
+#include "sandbox.h"
+
+static void	 proc_started_by_hand(void);
+static int	 proc_await(struct imsgbuf *, uint32_t, struct imsg *);
+static int	 proc_become(const struct proc_setup *, const struct passwd *);
+static void	 proc_files(void);
+static int	 proc_parent_msg(struct chan *, struct imsg *, void *);
+static void	 proc_parent_down(struct chan *, void *);
+static int	 proc_peer_msg(struct chan *, struct imsg *, void *);
+static void	 proc_peer_down(struct chan *, void *);
+static void	 proc_peer_drain(struct chan *, void *);
+static int	 proc_on_peer(struct proc *, struct imsg *);
+static int	 proc_on_listen(struct proc *, struct imsg *);
+static int	 proc_on_conf(struct proc *, struct imsg *);
+static int	 proc_on_log(struct proc *, struct imsg *);
+static void	 proc_on_stats(struct proc *, struct imsg *);
+static void	 proc_shutdown(struct proc *);
+static void	 proc_trace(const char *, void *);
+static void	 proc_ready(struct proc *, int, int);
+
+/* Every program of libexec but for wsmtpd's child is of no use by hand. */
+static void
+proc_started_by_hand(void)
+{
+	struct stat	 st;
+
+	if (fstat(PROC_PARENT_FD, &st) == 0 && S_ISSOCK(st.st_mode))
+		return;
+	fprintf(stderr, "%s: this program is started by wsmtpd(8)\n",
+	    getprogname());
+	exit(EX_USAGE);
+}
+
+/* Blocks for the next message, which must be of that type. */
+static int
+proc_await(struct imsgbuf *ib, uint32_t type, struct imsg *m)
+{
+	struct pollfd	 pfd = { .fd = ib->fd, .events = POLLIN };
+	int		 r;
+
+	while ((r = imsg_get(ib, m)) == 0) {
+		if (poll(&pfd, 1, -1) == -1 && errno != EINTR)
+			return -1;
+		if ((r = imsgbuf_read(ib)) == 0 ||
+		    (r == -1 && errno != EAGAIN && errno != EINTR))
+			return -1;
+	}
+	if (r == 1 && m->hdr.type == type)
+		return 0;
+	if (r == 1)
+		imsg_free(m);
+	return -1;
+}
+
+/* chroot and user; returns the SB_* of what was done, or -1. */
+static int
+proc_become(const struct proc_setup *s, const struct passwd *pw)
+{
+	int	 mask = 0;
+
+	if (pw != NULL && *s->dir != '\0') {
+		if (chroot(s->dir) == -1 || chdir("/") == -1) {
+			log_warn("chroot %s", s->dir);
+			return -1;
+		}
+		mask |= SB_CHROOT;
+	} else if (*s->dir != '\0' && chdir(s->dir) == -1) {
+		log_warn("%s", s->dir);
+		return -1;
+	}
+	if (pw != NULL) {
+		if (setgroups(1, &pw->pw_gid) == -1 ||
+		    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
+		    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1) {
+			log_warn("becoming %s", s->user);
+			return -1;
+		}
+		mask |= SB_UID;
+	}
+	return mask;
+}
+
+static void
+proc_files(void)
+{
+	struct rlimit	 rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return;
+	rl.rlim_cur = rl.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		log_warn("RLIMIT_NOFILE");
+}
+
+uint64_t
+proc_newid(void)
+{
+	uint64_t	 id;
+
+	do
+		arc4random_buf(&id, sizeof(id));
+	while (id == 0);
+	return id;
+}
+
+void
+stats_add(struct wbuf *b, const char *name, char kind, uint64_t value)
+{
+	wbuf_str(b, name);
+	wbuf_u8(b, (uint8_t)kind);
+	wbuf_u64(b, value);
+}
+
+struct chan *
+proc_peer(struct proc *p, enum proc_id id)
+{
+	struct chan	*ch, *best = NULL;
+
+	TAILQ_FOREACH(ch, &p->peers, entry)
+		if (ch->peer == id && !ch->closed && (best == NULL ||
+		    ch->outstanding < best->outstanding))
+			best = ch;
+	return best;
+}
+
+struct chan *
+proc_peer_instance(struct proc *p, enum proc_id id, uint32_t instance)
+{
+	struct chan	*ch;
+
+	TAILQ_FOREACH(ch, &p->peers, entry)
+		if (ch->peer == id && ch->instance == instance && !ch->closed)
+			return ch;
+	return NULL;
+}
+
+void
+proc_exit(struct proc *p, int code)
+{
+	struct chan	*ch;
+
+	/* What is said is said: answers that are queued still go out. */
+	TAILQ_FOREACH(ch, &p->peers, entry)
+		(void)imsgbuf_write(&ch->ibuf);
+	if (p->parent != NULL && !p->parent->closed)
+		(void)imsgbuf_write(&p->parent->ibuf);
+	exit(code);
+}
+
+static void
+proc_shutdown(struct proc *p)
+{
+	if (p->stopping)
+		return;
+	p->stopping = 1;
+	if (p->ops->shutdown == NULL || !p->started)
+		proc_exit(p, 0);
+	p->ops->shutdown(p);
+}
+
+static int
+proc_peer_msg(struct chan *ch, struct imsg *m, void *arg)
+{
+	struct proc	*p = arg;
+
+	return p->ops->msg(p, ch, m);
+}
+
+static void
+proc_peer_down(struct chan *ch, void *arg)
+{
+	struct proc	*p = arg;
+
+	TAILQ_REMOVE(&p->peers, ch, entry);
+	if (!p->stopping)
+		log_debug("%s %u is gone", proc_name(ch->peer), ch->instance);
+	if (p->ops->peer_down != NULL)
+		p->ops->peer_down(p, ch);
+}
+
+static void
+proc_peer_drain(struct chan *ch, void *arg)
+{
+	struct proc	*p = arg;
+
+	if (p->ops->peer_drain != NULL)
+		p->ops->peer_drain(p, ch);
+}
+
+static int
+proc_on_peer(struct proc *p, struct imsg *m)
+{
+	struct chan	*ch;
+	struct rbuf	 r;
+	uint32_t	 role, instance;
+
+	rbuf_init(&r, m->data, m->hdr.len);
+	if (proc_peer_get(&r, &role, &instance) == -1 || role >= P_MAX)
+		return -1;
+	ch = chan_new(p->base, imsg_claim_fd(m), p->me, role, instance,
+	    proc_peer_msg, proc_peer_down, p);
+	if (ch == NULL) {
+		log_warn("channel to %s", proc_name(role));
+		return 0;
+	}
+	ch->drain = proc_peer_drain;
+	TAILQ_INSERT_TAIL(&p->peers, ch, entry);
+	if (p->ops->peer_up != NULL)
+		p->ops->peer_up(p, ch);
+	return 0;
+}
+
+static int
+proc_on_listen(struct proc *p, struct imsg *m)
+{
+	struct rbuf	 r;
+	char		*kind, *name;
+
+	rbuf_init(&r, m->data, m->hdr.len);
+	if (proc_listen_get(&r, &kind, &name) == -1)
+		return -1;
+	if (p->ops->listen != NULL)
+		p->ops->listen(p, kind, name, imsg_claim_fd(m));
+	free(kind);
+	free(name);
+	return 0;
+}
+
+static int
+proc_on_conf(struct proc *p, struct imsg *m)
+{
+	struct conf	*old = p->conf, *new;
+	struct rbuf	 r;
+
+	rbuf_init(&r, m->data, m->hdr.len);
+	if ((new = conf_decode(&r)) == NULL) {
+		log_warn("configuration");
+		return -1;
+	}
+	p->conf = new;
+	if (p->ops->reload != NULL)
+		p->ops->reload(p, old);
+	conf_free(old);
+	return 0;
+}
+
+static void
+proc_trace(const char *line, void *arg)
+{
+	struct proc	*p = arg;
+	struct wbuf	 b;
+
+	wbuf_init(&b);
+	wbuf_str(&b, line);
+	/* A trace that cannot be sent is not worth a log line of its own. */
+	(void)chan_sendw(p->parent, IMSG_PARENT_EVENT, 0, &b);
+}
+
+static int
+proc_on_log(struct proc *p, struct imsg *m)
+{
+	struct rbuf	 r;
+	uint32_t	 verbose, trace;
+
+	rbuf_init(&r, m->data, m->hdr.len);
+	if (proc_log_get(&r, &verbose, &trace) == -1)
+		return -1;
+	log_setverbose((int)verbose);
+	log_settap(trace ? proc_trace : NULL, p);
+	return 0;
+}
+
+static void
+proc_on_stats(struct proc *p, struct imsg *m)
+{
+	struct wbuf	 b;
+
+	wbuf_init(&b);
+	if (p->ops->stats != NULL)
+		p->ops->stats(p, &b);
+	if (chan_sendw(p->parent, IMSG_PARENT_STATS, m->hdr.id, &b) == -1)
+		log_warn("counters");
+}
+
+static int
+proc_parent_msg(struct chan *ch, struct imsg *m, void *arg)
+{
+	struct proc	*p = arg;
+
+	switch (m->hdr.type) {
+	case IMSG_PROC_PEER:
+		return proc_on_peer(p, m);
+	case IMSG_PROC_LISTEN:
+		return proc_on_listen(p, m);
+	case IMSG_PROC_CONF:
+		return proc_on_conf(p, m);
+	case IMSG_PROC_LOG:
+		return proc_on_log(p, m);
+	case IMSG_PROC_STATS:
+		proc_on_stats(p, m);
+		return 0;
+	case IMSG_PROC_GO:
+		if (!p->started) {
+			p->started = 1;
+			if (p->ops->start != NULL)
+				p->ops->start(p);
+		}
+		return 0;
+	case IMSG_PROC_SHUTDOWN:
+		proc_shutdown(p);
+		return 0;
+	default:
+		if (p->ops->parent_msg != NULL)
+			return p->ops->parent_msg(p, ch, m);
+		return -1;
+	}
+}
+
+/* Without the parent nothing is restarted and nobody can ask: finish. */
+static void
+proc_parent_down(struct chan *ch, void *arg)
+{
+	struct proc	*p = arg;
+
+	(void)ch;
+	proc_shutdown(p);
+}
+
+static void
+proc_ready(struct proc *p, int mask, int missing)
+{
+	struct proc_ready	 rd;
+	struct wbuf		 b;
+
+	memset(&rd, 0, sizeof(rd));
+	rd.pid = (uint32_t)getpid();
+	rd.mask = (uint32_t)mask;
+	rd.missing = (uint32_t)missing;
+	wbuf_init(&b);
+	proc_ready_put(&b, &rd);
+	if (chan_sendw(p->parent, IMSG_PARENT_READY, 0, &b) == -1)
+		fatal("ready");
+}
+
+int
+proc_main(int argc, char **argv, const struct proc_ops *ops)
+{
+	static struct proc	 proc;		/* the one of this process */
+	struct proc		*p = &proc;
+	struct proc_setup	 setup;
+	struct passwd		*pw = NULL;
+	struct imsgbuf		 ib;
+	struct imsg		 m;
+	struct rbuf		 r;
+	int			 mask, applied, missing;
+
+	(void)argc;
+	(void)argv;
+	proc_started_by_hand();
+	(void)fcntl(PROC_PARENT_FD, F_SETFD, FD_CLOEXEC);
+	p->ops = ops;
+	p->me = ops->me;
+	TAILQ_INIT(&p->peers);
+	log_init(proc_name(ops->me), 1, 0);
+
+	imsgbuf_init(&ib, PROC_PARENT_FD);
+	if (proc_await(&ib, IMSG_PROC_SETUP, &m) == -1)
+		fatalx("no set-up from the parent");
+	rbuf_init(&r, m.data, m.hdr.len);
+	if (proc_setup_get(&r, &setup) == -1 || setup.role != ops->me)
+		fatalx("the set-up from the parent is not for this program");
+	imsg_free(&m);
+	p->instance = setup.instance;
+	log_init(proc_name(ops->me), (int)setup.foreground,
+	    (int)setup.verbose);
+	if (proc_await(&ib, IMSG_PROC_CONF, &m) == -1)
+		fatalx("no configuration from the parent");
+	rbuf_init(&r, m.data, m.hdr.len);
+	if ((p->conf = conf_decode(&r)) == NULL)
+		fatal("configuration");
+	imsg_free(&m);
+
+	if (*setup.user != '\0' && (pw = getpwnam(setup.user)) == NULL)
+		fatalx("user %s: no such user", setup.user);
+	if (signal(SIGINT, SIG_IGN) == SIG_ERR ||
+	    signal(SIGHUP, SIG_IGN) == SIG_ERR ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		fatal("signal");
+	proc_files();
+	(void)umask(077);
+	if (ops->preinit != NULL && ops->preinit(p) == -1)
+		return 1;
+	if ((mask = proc_become(&setup, pw)) == -1)
+		return 1;
+	setproctitle("%s", proc_name(ops->me));
+	if ((p->base = event_base_new()) == NULL)
+		fatal("event loop");
+	if (ops->init != NULL && ops->init(p) == -1)
+		return 1;
+
+	applied = sandbox_enter(ops->me, *setup.dir != '\0' ? "." : NULL,
+	    &missing);
+	if (missing != 0 && setup.sandbox_required)
+		fatalx("sandbox required, but a layer is missing");
+	p->parent = chan_new(p->base, ib.fd, p->me, P_PARENT, 0,
+	    proc_parent_msg, proc_parent_down, p);
+	if (p->parent == NULL)
+		fatal("channel to the parent");
+	/* what proc_await() read beyond its messages */
+	p->parent->ibuf.in = ib.in;
+	p->parent->ibuf.in_len = ib.in_len;
+	memcpy(p->parent->ibuf.in_fds, ib.in_fds, sizeof(ib.in_fds));
+	p->parent->ibuf.in_nfds = ib.in_nfds;
+	if (setup.trace)
+		log_settap(proc_trace, p);
+	proc_setup_free(&setup);
+	proc_ready(p, mask | applied, missing);
+
+	if (event_base_dispatch(p->base) == -1)
+		fatal("event loop");
+	return 0;
+}

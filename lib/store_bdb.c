@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The embedded back end of store.h: Berkeley DB 5.3, one private environment
+ * a process.  wsqueue and wslocal call it; no DB_ENV, DB or DBT is seen
+ * outside this file.
+ *
+ * One thread, one process: no locking subsystem is opened, so that a reader
+ * never waits for our own writer.  The price is the rule in store.h: one
+ * transaction at a time, and no cursor outlives the turn that opened it.
+ *
+ * All paths are relative to the environment's directory, which is the current
+ * one in the daemons, because the sandbox leaves nothing else.
+ */
+#include "compat.h"
+
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <db.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "store.h"
+
+#define STORE_PAGE	16384
+#define STORE_LOG_FILE	(16U << 20)
+#define STORE_LOG_BUF	(1U << 20)
+#define STORE_CKP_KB	(16U << 10)	/* a checkpoint each 16 MB of log */
+#define STORE_TABLES	32
+#define STORE_META	"meta"
+#define STORE_VERSION	"version"
+
+struct store_table {
+	struct store	*store;
+	DB		*db;
+	char		*name;
+};
+
+struct store_txn {
+	struct store	*store;
+	DB_TXN		*txn;
+};
+
+struct store_cursor {
+	struct store	*store;
+	DBC		*dbc;
+};
+
+struct store {
+	DB_ENV		*env;
+	char		*dir;
+	int		 lockfd;
+	int		 broken;	/* DB_RUNRECOVERY was seen */
+	struct store_table *table[STORE_TABLES];
+	size_t		 ntables;
+	char		 errstr[256];
+};
+
+static int	 store_error(struct store *, int);
+static void	 store_errcall(const DB_ENV *, const char *, const char *);
+static void	 store_msgcall(const DB_ENV *, const char *);
+static int	 store_lock_dir(struct store *);
+static int	 store_has_tables(const char *);
+static int	 store_open_env(struct store *, size_t);
+static int	 store_check_version(struct store *, uint32_t, int);
+static DB_TXN	*store_dbtxn(struct store_txn *);
+static void	 store_dbt(DBT *, const void *, size_t);
+static int	 store_cursor_get(struct store_cursor *, DBT *, DBT *,
+		    uint32_t, struct store_val *, struct store_val *);
+
+/* Turns a Berkeley DB return value into 0, or -1 and errno. */
+static int
+store_error(struct store *s, int ret)
+{
+	switch (ret) {
+	case 0:
+		return 0;
+	case DB_NOTFOUND:
+	case DB_KEYEMPTY:
+		errno = ENOENT;
+		return -1;
+	case DB_KEYEXIST:
+		errno = EEXIST;
+		return -1;
+	case DB_RUNRECOVERY:
+		s->broken = 1;
+		errno = EFAULT;
+		return -1;
+	case DB_LOCK_DEADLOCK:
+		errno = EDEADLK;
+		return -1;
+	case DB_OLD_VERSION:
+	case DB_VERSION_MISMATCH:
+		errno = EPROTONOSUPPORT;
+		return -1;
+	case DB_PAGE_NOTFOUND:
+	case DB_VERIFY_BAD:
+	case DB_SECONDARY_BAD:
+		errno = EILSEQ;
+		return -1;
+	default:
+		if (s->errstr[0] == '\0')
+			strlcpy(s->errstr, db_strerror(ret), sizeof(s->errstr));
+		/*
+		 * EINVAL is what an unreadable file or page becomes inside
+		 * the library; our own arguments are checked before.
+		 */
+		if (ret == EINVAL)
+			errno = EILSEQ;
+		else if (ret > 0 && ret != EFAULT)
+			errno = ret;
+		else
+			errno = EIO;
+		return -1;
+	}
+}
+
+static void
+store_errcall(const DB_ENV *env, const char *prefix, const char *msg)
+{
+	struct store	*s = env->app_private;
+
+	(void)prefix;
+	strlcpy(s->errstr, msg, sizeof(s->errstr));
+}
+
+/* Progress of recovery: of no interest, and must not reach standard output. */
+static void
+store_msgcall(const DB_ENV *env, const char *msg)
+{
+	(void)env;
+	(void)msg;
+}
+
+/* Two processes in one private environment destroy it, hence the lock. */
+static int
+store_lock_dir(struct store *s)
+{
+	char	path[PATH_MAX];
+	int	n;
+
+	if (mkdir(s->dir, 0700) == -1 && errno != EEXIST)
+		return -1;
+	n = snprintf(path, sizeof(path), "%s/lock", s->dir);
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	s->lockfd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lockfd == -1)
+		return -1;
+	if (flock(s->lockfd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno == EWOULDBLOCK) {
+			errno = EBUSY;
+			strlcpy(s->errstr, "another process has this store open",
+			    sizeof(s->errstr));
+		}
+		return -1;
+	}
+	return 0;
+}
+
+/* Are there tables here other than the one with the version?  1, 0, or -1. */
+static int
+store_has_tables(const char *dir)
+{
+	struct dirent	*de;
+	size_t		 n;
+	DIR		*d;
+	int		 found = 0;
+
+	if ((d = opendir(dir)) == NULL)
+		return -1;
+	while ((de = readdir(d)) != NULL) {
+		n = strlen(de->d_name);
+		if (n > 3 && strcmp(de->d_name + n - 3, ".db") == 0 &&
+		    strcmp(de->d_name, STORE_META ".db") != 0)
+			found = 1;
+	}
+	closedir(d);
+	return found;
+}
+
+static int
+store_open_env(struct store *s, size_t cache)
+{
+	DB_ENV	*env;
+	int	 ret;
+
+	if ((ret = db_env_create(&env, 0)) != 0)
+		return store_error(s, ret);
+	s->env = env;
+	env->app_private = s;
+	env->set_errcall(env, store_errcall);
+	env->set_msgcall(env, store_msgcall);
+	/* The library's search for a directory would leave the sandbox. */
+	if ((ret = env->set_tmp_dir(env, ".")) != 0 ||
+	    (ret = env->set_cachesize(env, (uint32_t)(cache >> 30),
+	    (uint32_t)(cache & 0x3fffffff), 1)) != 0 ||
+	    (ret = env->set_lg_max(env, STORE_LOG_FILE)) != 0 ||
+	    (ret = env->set_lg_bsize(env, STORE_LOG_BUF)) != 0 ||
+	    (ret = env->log_set_config(env, DB_LOG_AUTO_REMOVE, 1)) != 0 ||
+	    /* Preallocated log: a commit need not change the file's size. */
+	    (ret = env->log_set_config(env, DB_LOG_ZERO, 1)) != 0)
+		return store_error(s, ret);
+	ret = env->open(env, s->dir, DB_CREATE | DB_PRIVATE | DB_RECOVER |
+	    DB_INIT_TXN | DB_INIT_LOG | DB_INIT_MPOOL, 0600);
+	return store_error(s, ret);
+}
+
+static int
+store_check_version(struct store *s, uint32_t version, int populated)
+{
+	struct store_table	*meta;
+	struct store_txn	*txn;
+	struct store_val	 val;
+	uint8_t			 v[4];
+
+	if ((meta = store_table(s, STORE_META)) == NULL)
+		return -1;
+	v[0] = (uint8_t)(version >> 24);
+	v[1] = (uint8_t)(version >> 16);
+	v[2] = (uint8_t)(version >> 8);
+	v[3] = (uint8_t)version;
+	if (store_get(meta, NULL, STORE_VERSION, strlen(STORE_VERSION),
+	    &val) == 0) {
+		if (val.len == sizeof(v) && memcmp(val.p, v, sizeof(v)) == 0)
+			return 0;
+		strlcpy(s->errstr, "written by another version of the format",
+		    sizeof(s->errstr));
+		errno = EPROTONOSUPPORT;
+		return -1;
+	}
+	if (errno != ENOENT)
+		return -1;
+	if (populated) {
+		strlcpy(s->errstr, "tables without a format version",
+		    sizeof(s->errstr));
+		errno = EPROTONOSUPPORT;
+		return -1;
+	}
+	if ((txn = store_begin(s)) == NULL)
+		return -1;
+	if (store_put(meta, txn, STORE_VERSION, strlen(STORE_VERSION), v,
+	    sizeof(v)) == -1) {
+		store_abort(txn);
+		return -1;
+	}
+	return store_commit(txn, 1);
+}
+
+struct store *
+store_open(const char *dir, size_t cache, uint32_t version)
+{
+	struct store	*s;
+	int		 populated, saved;
+
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		return NULL;
+	s->lockfd = -1;
+	if ((s->dir = strdup(dir)) == NULL || store_lock_dir(s) == -1 ||
+	    (populated = store_has_tables(dir)) == -1 ||
+	    store_open_env(s, cache) == -1 ||
+	    store_check_version(s, version, populated) == -1) {
+		saved = errno;
+		store_close(s);
+		errno = saved;
+		return NULL;
+	}
+	return s;
+}
+
+void
+store_close(struct store *s)
+{
+	size_t	i;
+
+	if (s == NULL)
+		return;
+	if (s->env != NULL && !s->broken && s->ntables > 0)
+		(void)s->env->txn_checkpoint(s->env, 0, 0, 0);
+	for (i = 0; i < s->ntables; i++) {
+		(void)s->table[i]->db->close(s->table[i]->db, 0);
+		free(s->table[i]->name);
+		free(s->table[i]);
+	}
+	if (s->env != NULL)
+		(void)s->env->close(s->env, 0);
+	if (s->lockfd != -1)
+		close(s->lockfd);
+	free(s->dir);
+	free(s);
+}
+
+struct store_table *
+store_table(struct store *s, const char *name)
+{
+	struct store_table	*t;
+	char			 file[64];
+	size_t			 i;
+	int			 n, ret;
+
+	for (i = 0; i < s->ntables; i++)
+		if (strcmp(s->table[i]->name, name) == 0)
+			return s->table[i];
+	n = snprintf(file, sizeof(file), "%s.db", name);
+	if (s->ntables == STORE_TABLES || n < 0 || (size_t)n >= sizeof(file)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	s->errstr[0] = '\0';
+	if ((t = calloc(1, sizeof(*t))) == NULL)
+		return NULL;
+	t->store = s;
+	if ((t->name = strdup(name)) == NULL) {
+		free(t);
+		return NULL;
+	}
+	if ((ret = db_create(&t->db, s->env, 0)) != 0)
+		goto fail;
+	/* A damaged page is found by its checksum, not by what it does to us. */
+	if ((ret = t->db->set_pagesize(t->db, STORE_PAGE)) == 0 &&
+	    (ret = t->db->set_flags(t->db, DB_CHKSUM)) == 0)
+		ret = t->db->open(t->db, NULL, file, NULL, DB_BTREE,
+		    DB_CREATE | DB_AUTO_COMMIT, 0600);
+	if (ret != 0) {
+		(void)t->db->close(t->db, 0);
+		goto fail;
+	}
+	s->table[s->ntables++] = t;
+	return t;
+ fail:
+	free(t->name);
+	free(t);
+	(void)store_error(s, ret);
+	return NULL;
+}
+
+struct store_txn *
+store_begin(struct store *s)
+{
+	struct store_txn	*t;
+	int			 ret;
+
+	if ((t = calloc(1, sizeof(*t))) == NULL)
+		return NULL;
+	t->store = s;
+	s->errstr[0] = '\0';
+	if ((ret = s->env->txn_begin(s->env, NULL, &t->txn, 0)) != 0) {
+		free(t);
+		(void)store_error(s, ret);
+		return NULL;
+	}
+	return t;
+}
+
+int
+store_commit(struct store_txn *t, int sync)
+{
+	struct store	*s = t->store;
+	int		 ret;
+
+	ret = t->txn->commit(t->txn, sync ? DB_TXN_SYNC : DB_TXN_WRITE_NOSYNC);
+	free(t);
+	return store_error(s, ret);
+}
+
+void
+store_abort(struct store_txn *t)
+{
+	struct store	*s = t->store;
+	int		 ret;
+
+	/* An abort that fails leaves the environment for recovery. */
+	if ((ret = t->txn->abort(t->txn)) != 0)
+		(void)store_error(s, ret);
+	free(t);
+}
+
+static DB_TXN *
+store_dbtxn(struct store_txn *t)
+{
+	return t == NULL ? NULL : t->txn;
+}
+
+static void
+store_dbt(DBT *d, const void *p, size_t len)
+{
+	memset(d, 0, sizeof(*d));
+	d->data = (void *)(uintptr_t)p;	/* the library does not write there */
+	d->size = (uint32_t)len;
+}
+
+int
+store_get(struct store_table *t, struct store_txn *txn, const void *key,
+    size_t klen, struct store_val *val)
+{
+	DBT	k, v;
+	int	ret;
+
+	store_dbt(&k, key, klen);
+	store_dbt(&v, NULL, 0);
+	t->store->errstr[0] = '\0';
+	if ((ret = t->db->get(t->db, store_dbtxn(txn), &k, &v, 0)) != 0)
+		return store_error(t->store, ret);
+	if (val != NULL) {
+		val->p = v.data;
+		val->len = v.size;
+	}
+	return 0;
+}
+
+int
+store_put(struct store_table *t, struct store_txn *txn, const void *key,
+    size_t klen, const void *val, size_t vlen)
+{
+	DBT	k, v;
+
+	if (txn == NULL || klen > UINT32_MAX || vlen > UINT32_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	store_dbt(&k, key, klen);
+	store_dbt(&v, val, vlen);
+	t->store->errstr[0] = '\0';
+	return store_error(t->store,
+	    t->db->put(t->db, txn->txn, &k, &v, 0));
+}
+
+int
+store_add(struct store_table *t, struct store_txn *txn, const void *key,
+    size_t klen, const void *val, size_t vlen)
+{
+	DBT	k, v;
+
+	if (txn == NULL || klen > UINT32_MAX || vlen > UINT32_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	store_dbt(&k, key, klen);
+	store_dbt(&v, val, vlen);
+	t->store->errstr[0] = '\0';
+	return store_error(t->store,
+	    t->db->put(t->db, txn->txn, &k, &v, DB_NOOVERWRITE));
+}
+
+int
+store_del(struct store_table *t, struct store_txn *txn, const void *key,
+    size_t klen)
+{
+	DBT	k;
+
+	if (txn == NULL) {
+		errno = EINVAL;
+		return -1;
+	}
+	store_dbt(&k, key, klen);
+	t->store->errstr[0] = '\0';
+	return store_error(t->store, t->db->del(t->db, txn->txn, &k, 0));
+}
+
+struct store_cursor *
+store_cursor(struct store_table *t, struct store_txn *txn)
+{
+	struct store_cursor	*c;
+	int			 ret;
+
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		return NULL;
+	c->store = t->store;
+	c->store->errstr[0] = '\0';
+	ret = t->db->cursor(t->db, store_dbtxn(txn), &c->dbc, 0);
+	if (ret != 0) {
+		free(c);
+		(void)store_error(t->store, ret);
+		return NULL;
+	}
+	return c;
+}
+
+static int
+store_cursor_get(struct store_cursor *c, DBT *k, DBT *v, uint32_t how,
+    struct store_val *key, struct store_val *val)
+{
+	int	ret;
+
+	c->store->errstr[0] = '\0';
+	if ((ret = c->dbc->get(c->dbc, k, v, how)) != 0)
+		return store_error(c->store, ret);
+	if (key != NULL) {
+		key->p = k->data;
+		key->len = k->size;
+	}
+	if (val != NULL) {
+		val->p = v->data;
+		val->len = v->size;
+	}
+	return 0;
+}
+
+int
+store_seek_ge(struct store_cursor *c, const void *p, size_t len,
+    struct store_val *key, struct store_val *val)
+{
+	DBT	k, v;
+
+	store_dbt(&k, p, len);
+	store_dbt(&v, NULL, 0);
+	return store_cursor_get(c, &k, &v, DB_SET_RANGE, key, val);
+}
+
+int
+store_seek_le(struct store_cursor *c, const void *p, size_t len,
+    struct store_val *key, struct store_val *val)
+{
+	struct store_val	found;
+	DBT			k, v;
+
+	store_dbt(&k, p, len);
+	store_dbt(&v, NULL, 0);
+	if (store_cursor_get(c, &k, &v, DB_SET_RANGE, &found, val) == 0) {
+		if (found.len == len && memcmp(found.p, p, len) == 0) {
+			if (key != NULL)
+				*key = found;
+			return 0;
+		}
+		return store_prev(c, key, val);
+	}
+	if (errno != ENOENT)
+		return -1;
+	store_dbt(&k, NULL, 0);
+	return store_cursor_get(c, &k, &v, DB_LAST, key, val);
+}
+
+int
+store_next(struct store_cursor *c, struct store_val *key,
+    struct store_val *val)
+{
+	DBT	k, v;
+
+	store_dbt(&k, NULL, 0);
+	store_dbt(&v, NULL, 0);
+	return store_cursor_get(c, &k, &v, DB_NEXT, key, val);
+}
+
+int
+store_prev(struct store_cursor *c, struct store_val *key,
+    struct store_val *val)
+{
+	DBT	k, v;
+
+	store_dbt(&k, NULL, 0);
+	store_dbt(&v, NULL, 0);
+	return store_cursor_get(c, &k, &v, DB_PREV, key, val);
+}
+
+void
+store_cursor_close(struct store_cursor *c)
+{
+	if (c == NULL)
+		return;
+	(void)c->dbc->close(c->dbc);
+	free(c);
+}
+
+int
+store_maintain(struct store *s, int force)
+{
+	s->errstr[0] = '\0';
+	return store_error(s, s->env->txn_checkpoint(s->env,
+	    force ? 0 : STORE_CKP_KB, 0, force ? DB_FORCE : 0));
+}
+
+int64_t
+store_free_space(struct store *s)
+{
+	struct statvfs	sv;
+
+	if (statvfs(s->dir, &sv) == -1)
+		return -1;
+	return (int64_t)sv.f_bavail * (int64_t)sv.f_frsize;
+}
+
+const char *
+store_errstr(struct store *s)
+{
+	return s->errstr[0] == '\0' ? "no details" : s->errstr;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Text from elsewhere, made fit for a terminal or for JSON.  wsctl's and
+ * wsmail's output goes through here.
+ */
+#ifndef TEXTOUT_H
+#define TEXTOUT_H
+
+#include "wire.h"
+
+/*
+ * Appends text for a terminal: control characters (C0, C1, the bidirectional
+ * overrides) as \u{hex}, malformed UTF-8 as \xhh.  Returns the number of
+ * characters appended, for columns.
+ */
+size_t	 textout_safe(struct wbuf *, const char *);
+/* Appends a JSON string with its quotes (RFC 8259 section 7). */
+void	 textout_json(struct wbuf *, const char *);
+/* Length of the UTF-8 sequence at s and its code point, or 0: malformed. */
+size_t	 textout_utf8(const char *s, uint32_t *);
+
+#endif /* TEXTOUT_H */

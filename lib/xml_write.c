@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Writing XML as text the way Canonical XML 1.0 writes it (section 2.3),
+ * base64, and which characters XML allows.  No libxml2 in here.  Called by
+ * whoever composes messages.
+ */
+#include "compat.h"
+
+#include "xml.h"
+
+static void	 put_escaped(struct wbuf *, const char *, const char *,
+		    const char *(*)(int));
+static const char *escape_text(int);
+static const char *escape_attr(int);
+static int	 base64_value(int);
+static size_t	 utf8_char(const uint8_t *, size_t, uint32_t *);
+
+static const char *
+escape_text(int c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '\r':
+		return "&#xD;";
+	}
+	return NULL;
+}
+
+static const char *
+escape_attr(int c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '"':
+		return "&quot;";
+	case '\t':
+		return "&#x9;";
+	case '\n':
+		return "&#xA;";
+	case '\r':
+		return "&#xD;";
+	}
+	return NULL;
+}
+
+static void
+put_escaped(struct wbuf *w, const char *s, const char *set,
+    const char *(*escape)(int))
+{
+	size_t	 n;
+
+	while (*s != '\0') {
+		n = strcspn(s, set);
+		wbuf_raw(w, s, n);
+		s += n;
+		if (*s != '\0')
+			wbuf_puts(w, escape((unsigned char)*s++));
+	}
+}
+
+void
+xml_put_text(struct wbuf *w, const char *s)
+{
+	put_escaped(w, s, "&<>\r", escape_text);
+}
+
+void
+xml_put_attr(struct wbuf *w, const char *s)
+{
+	put_escaped(w, s, "&<\"\t\n\r", escape_attr);
+}
+
+void
+xml_put_elem(struct wbuf *w, const char *name, const char *text)
+{
+	if (text == NULL)
+		return;
+	wbuf_puts(w, "<");
+	wbuf_puts(w, name);
+	wbuf_puts(w, ">");
+	xml_put_text(w, text);
+	wbuf_puts(w, "</");
+	wbuf_puts(w, name);
+	wbuf_puts(w, ">");
+}
+
+void
+xml_put_base64(struct wbuf *w, const uint8_t *p, size_t len)
+{
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	uint32_t	 v;
+	char		 out[4];
+	size_t		 n;
+
+	for (; len > 0; p += n, len -= n) {
+		n = len < 3 ? len : 3;
+		v = (uint32_t)p[0] << 16;
+		if (n > 1)
+			v |= (uint32_t)p[1] << 8;
+		if (n > 2)
+			v |= p[2];
+		out[0] = digits[v >> 18];
+		out[1] = digits[v >> 12 & 63];
+		out[2] = n > 1 ? digits[v >> 6 & 63] : '=';
+		out[3] = n > 2 ? digits[v & 63] : '=';
+		wbuf_raw(w, out, 4);
+	}
+}
+
+static int
+base64_value(int c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+')
+		return 62;
+	if (c == '/')
+		return 63;
+	return -1;
+}
+
+/*
+ * XML Schema Part 2, 3.2.16: padded to groups of four, and the bits that the
+ * padding leaves over are 0, so that octets have one spelling.
+ */
+uint8_t *
+xml_base64(const char *s, size_t *len)
+{
+	uint8_t		*out;
+	uint32_t	 v = 0;
+	size_t		 n = 0, digits = 0, pad = 0;
+	int		 d;
+
+	if ((out = malloc(strlen(s) / 4 * 3 + 4)) == NULL)
+		return NULL;
+	for (; *s != '\0'; s++) {
+		if (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r')
+			continue;
+		d = *s == '=' ? 0 : base64_value((unsigned char)*s);
+		if (d == -1 || (pad > 0 && *s != '=') || (pad += *s == '=') > 2)
+			goto err;
+		v = v << 6 | (uint32_t)d;
+		if (++digits % 4 != 0)
+			continue;
+		if ((pad == 1 && (v & 0xff) != 0) ||
+		    (pad == 2 && (v & 0xffff) != 0))
+			goto err;
+		out[n++] = v >> 16 & 0xff;
+		out[n++] = v >> 8 & 0xff;
+		out[n++] = v & 0xff;
+	}
+	if (digits % 4 != 0)
+		goto err;
+	*len = n - pad;
+	return out;
+ err:
+	free(out);
+	return NULL;
+}
+
+/* Octets of the character at p, 0 when there is no valid one (RFC 3629). */
+static size_t
+utf8_char(const uint8_t *p, size_t len, uint32_t *c)
+{
+	static const uint32_t	 least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t			 n, i;
+
+	if (p[0] < 0x80) {
+		*c = p[0];
+		return 1;
+	}
+	if (p[0] >= 0xc2 && p[0] <= 0xdf)
+		n = 2;
+	else if (p[0] >= 0xe0 && p[0] <= 0xef)
+		n = 3;
+	else if (p[0] >= 0xf0 && p[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (len < n)
+		return 0;
+	*c = p[0] & (0x7f >> n);
+	for (i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*c = *c << 6 | (p[i] & 0x3f);
+	}
+	return *c < least[n] ? 0 : n;
+}
+
+/* Char of XML 1.0 section 2.2. */
+int
+xml_valid_text(const char *s, size_t len)
+{
+	const uint8_t	*p = (const uint8_t *)s;
+	uint32_t	 c;
+	size_t		 n;
+
+	for (; len > 0; p += n, len -= n) {
+		if ((n = utf8_char(p, len, &c)) == 0)
+			return 0;
+		if (c < 0x20 && c != '\t' && c != '\n' && c != '\r')
+			return 0;
+		if ((c >= 0xd800 && c <= 0xdfff) || c == 0xfffe ||
+		    c == 0xffff || c > 0x10ffff)
+			return 0;
+	}
+	return 1;
+}

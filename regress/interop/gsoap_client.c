@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A client made by gSOAP from etc/wsemail.wsdl alone, with its stock WS-
+ * Security plug-in: sends to itself, waits, lists, retrieves, deletes.
+ *	gsoap_client url ca 1.1|1.2 text user password
+ *	gsoap_client url ca 1.1|1.2 x509 user certificate key
+ * Prints TAP; the exit status tells whether all went well.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "soapH.h"
+#include "wsseapi.h"
+#include "WSEmailSoap.nsmap"
+
+static const char	*url, *how, *user, *secret, *keyfile;
+static X509		*cert;
+static EVP_PKEY		*key;
+static int		 n, failed;
+
+static int
+ok(int good, struct soap *soap, const char *what)
+{
+	printf("%sok %d - %s %s\n", good ? "" : "not ", ++n, how, what);
+	if (!good) {
+		failed = 1;
+		if (soap->error)
+			soap_print_fault(soap, stderr);
+	}
+	return good;
+}
+
+/* The Security header, anew for each request. */
+static void
+secure(struct soap *soap)
+{
+	soap_wsse_delete_Security(soap);
+	soap_wsse_add_Timestamp(soap, "Time", 60);
+	if (cert == NULL) {
+		soap_wsse_add_UsernameTokenText(soap, "User", user, secret);
+		return;
+	}
+	if (soap_wsse_add_BinarySecurityTokenX509(soap, "X509Token", cert) ||
+	    soap_wsse_add_KeyInfo_SecurityTokenReferenceX509(soap,
+	    "#X509Token") || soap_wsse_sign_body(soap,
+	    EVP_PKEY_base_id(key) == EVP_PKEY_EC ? SOAP_SMD_SIGN_ECDSA_SHA256 :
+	    SOAP_SMD_SIGN_RSA_SHA256, key, 0)) {
+		soap_print_fault(soap, stderr);
+		exit(1);
+	}
+}
+
+static void
+load(void)
+{
+	FILE	*f;
+
+	if ((f = fopen(secret, "r")) == NULL ||
+	    (cert = PEM_read_X509(f, NULL, NULL, NULL)) == NULL) {
+		fprintf(stderr, "%s: no certificate\n", secret);
+		exit(1);
+	}
+	fclose(f);
+	if ((f = fopen(keyfile, "r")) == NULL ||
+	    (key = PEM_read_PrivateKey(f, NULL, NULL, NULL)) == NULL) {
+		fprintf(stderr, "%s: no key\n", keyfile);
+		exit(1);
+	}
+	fclose(f);
+}
+
+static void
+roundtrip(struct soap *soap)
+{
+	struct ns1__WSEmailMessage			 m;
+	struct ns1__ArrayOfString			 to;
+	struct _ns1__WSEmailSend			 send;
+	struct _ns1__WSEmailSendResponse		 sent;
+	struct _ns1__WSEmailFetchHeaders		 list;
+	struct _ns1__WSEmailFetchHeadersResponse	 listed;
+	struct _ns2__WaitForChange			 wait;
+	struct _ns2__WaitForChangeResponse		 waited;
+	struct _ns1__WSEmailRetrieve			 get;
+	struct _ns1__WSEmailRetrieveResponse		 got;
+	struct _ns1__WSEmailDelete			 del;
+	struct _ns1__WSEmailDeleteResponse		 deleted;
+	struct ns1__ArrayOfInt				 ids;
+	const char		*text = "line one\nline <two> & \"three\"";
+	char			*rcpt[1];
+	int			 timeout = 30, id;
+
+	memset(&list, 0, sizeof(list));
+	secure(soap);
+	if (!ok(soap_call___ns1__WSEmailFetchHeaders(soap, url, NULL, &list,
+	    &listed) == SOAP_OK, soap, "lists before"))
+		return;
+	wait.sinceChange = listed.Change;
+	wait.timeout = &timeout;
+
+	memset(&m, 0, sizeof(m));
+	memset(&send, 0, sizeof(send));
+	rcpt[0] = (char *)user;
+	to.__sizestring = 1;
+	to.string = rcpt;
+	m.Body = (char *)text;
+	m.Subject = (char *)"made by gSOAP";
+	m.Recipients = &to;
+	send.theMessage = &m;
+	secure(soap);
+	if (!ok(soap_call___ns1__WSEmailSend(soap, url, NULL, &send, &sent) ==
+	    SOAP_OK && sent.WSEmailSendResult->ResponseCode == 200, soap,
+	    "sends"))
+		return;
+	secure(soap);
+	if (!ok(soap_call___ns1__WaitForChange(soap, url, NULL, &wait,
+	    &waited) == SOAP_OK && waited.Change > wait.sinceChange, soap,
+	    "waits until it is there"))
+		return;
+	secure(soap);
+	if (!ok(soap_call___ns1__WSEmailFetchHeaders(soap, url, NULL, &list,
+	    &listed) == SOAP_OK && listed.WSEmailFetchHeadersResult != NULL &&
+	    listed.WSEmailFetchHeadersResult->__sizeWSEmailHeader > 0 &&
+	    strcmp(listed.WSEmailFetchHeadersResult->WSEmailHeader[0].Subject,
+	    "made by gSOAP") == 0, soap, "lists it"))
+		return;
+	id = listed.WSEmailFetchHeadersResult->WSEmailHeader[0].MessageID;
+	get.messageToGet = id;
+	secure(soap);
+	ok(soap_call___ns1__WSEmailRetrieve(soap, url, NULL, &get, &got) ==
+	    SOAP_OK && strcmp(got.WSEmailRetrieveResult->theMessage->Body,
+	    text) == 0 && strcmp(got.WSEmailRetrieveResult->theMessage->Sender,
+	    user) == 0, soap, "retrieves it unchanged, its sender set");
+	ids.__sizeint_ = 1;
+	ids.int_ = &id;
+	del.messagesToDelete = &ids;
+	secure(soap);
+	ok(soap_call___ns1__WSEmailDelete(soap, url, NULL, &del, &deleted) ==
+	    SOAP_OK && deleted.WSEmailDeleteResult->ResponseCode == 200, soap,
+	    "deletes it");
+	secure(soap);
+	ok(soap_call___ns1__WSEmailRetrieve(soap, url, NULL, &get, &got) !=
+	    SOAP_OK, soap, "and cannot retrieve it any more");
+}
+
+int
+main(int argc, char **argv)
+{
+	struct soap	*soap;
+
+	if (argc < 7) {
+		fprintf(stderr, "usage: gsoap_client url ca 1.1|1.2 "
+		    "text|x509 user secret [key]\n");
+		return 64;
+	}
+	url = argv[1];
+	how = argv[4];
+	user = argv[5];
+	secret = argv[6];
+	keyfile = argc > 7 ? argv[7] : NULL;
+	soap_ssl_init();
+	soap = soap_new1(SOAP_IO_KEEPALIVE | SOAP_XML_CANONICAL | SOAP_C_UTFSTRING);
+	soap_set_namespaces(soap, namespaces);
+	soap_set_version(soap, strcmp(argv[3], "1.2") == 0 ? 2 : 1);
+	soap_register_plugin(soap, soap_wsse);
+	if (soap_ssl_client_context(soap,
+	    SOAP_SSL_REQUIRE_SERVER_AUTHENTICATION | SOAP_TLSv1_2, NULL, NULL,
+	    argv[2], NULL, NULL)) {
+		soap_print_fault(soap, stderr);
+		return 1;
+	}
+	if (strcmp(how, "x509") == 0)
+		load();
+	/* A wrong password is refused before anything right is tried. */
+	if (cert == NULL) {
+		struct _ns1__WSEmailFetchHeaders		list;
+		struct _ns1__WSEmailFetchHeadersResponse	listed;
+		const char	*right = secret;
+
+		memset(&list, 0, sizeof(list));
+		secret = "wrong";
+		secure(soap);
+		ok(soap_call___ns1__WSEmailFetchHeaders(soap, url, NULL, &list,
+		    &listed) != SOAP_OK, soap, "wrong password refused");
+		secret = right;
+	}
+	roundtrip(soap);
+	printf("1..%d\n", n);
+	soap_destroy(soap);
+	soap_end(soap);
+	soap_free(soap);
+	return failed;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: ISC */
+/* wsmail(1): options, the account, and the command's function. */
+#include "compat.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "wsmail.h"
+
+static const struct command {
+	const char	*name;
+	int		(*fn)(struct session *, int, char **);
+	const char	*args;
+} commands[] = {
+	{ "delete",	cmd_delete,	"id ..." },
+	{ "list",	cmd_list,	"[-b before] [-c change] [-n count] [-s since]" },
+	{ "save",	cmd_save,	"id file" },
+	{ "send",	cmd_send,	"[-b bcc] [-i message-id] [-r id] [-s subject] [recipient ...]" },
+	{ "show",	cmd_show,	"id" },
+	{ "verify",	cmd_verify,	"id | -f file" },
+	{ "wait",	cmd_wait,	"[-e] [-c change] [-t seconds]" },
+};
+
+static const struct command *command_find(const char *);
+static int	 run(const struct account *, const struct command *, int,
+		    char **);
+
+void
+usage(void)
+{
+	size_t	 i;
+
+	fprintf(stderr, "usage: wsmail [-a address] [-f file] [-o text|json] "
+	    "command [argument ...]\n");
+	for (i = 0; i < nitems(commands); i++)
+		fprintf(stderr, "       wsmail %s %s\n", commands[i].name,
+		    commands[i].args);
+	fprintf(stderr, "       wsmail setup [-c ca] [-p password-command] "
+	    "[-C certificate -K key] [-s host:port] [-w file] address\n");
+	exit(EX_USAGE);
+}
+
+/* By name or an unambiguous beginning of it; NULL. */
+static const struct command *
+command_find(const char *word)
+{
+	const struct command	*found = NULL;
+	size_t			 i, len = strlen(word);
+
+	for (i = 0; i < nitems(commands); i++) {
+		if (strcmp(commands[i].name, word) == 0)
+			return &commands[i];
+		if (strncmp(commands[i].name, word, len) == 0) {
+			if (found != NULL) {
+				fprintf(stderr, "wsmail: %s: ambiguous\n",
+				    word);
+				return NULL;
+			}
+			found = &commands[i];
+		}
+	}
+	if (found == NULL)
+		fprintf(stderr, "wsmail: %s: no such command\n", word);
+	return found;
+}
+
+static int
+run(const struct account *acc, const struct command *c, int argc, char **argv)
+{
+	struct session	 s;
+	int		 code;
+
+	/* A saved message needs no server. */
+	if (c->fn == cmd_verify && argc == 3 && strcmp(argv[1], "-f") == 0)
+		return verify_file(acc, argv[2]);
+	if ((code = session_open(&s, acc)) == 0)
+		code = c->fn(&s, argc, argv);
+	session_close(&s);
+	if (fflush(stdout) == EOF && code == 0) {
+		fprintf(stderr, "wsmail: writing: %s\n", strerror(errno));
+		code = EX_IOERR;
+	}
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct accounts		 accounts = TAILQ_HEAD_INITIALIZER(accounts);
+	const struct command	*c;
+	const struct account	*acc;
+	const char		*address = NULL;
+	char			*rc = NULL;
+	int			 ch, code;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	while ((ch = getopt(argc, argv, "+a:f:o:")) != -1) {
+		switch (ch) {
+		case 'a':
+			address = optarg;
+			break;
+		case 'f':
+			rc = strdup(optarg);
+			break;
+		case 'o':
+			if (strcmp(optarg, "json") == 0)
+				out_json = 1;
+			else if (strcmp(optarg, "text") != 0)
+				usage();
+			break;
+		default:
+			usage();
+		}
+	}
+	argc -= optind;
+	argv += optind;
+	optind = 1;
+	if (argc == 0)
+		usage();
+	if (xml_init() == -1) {
+		fprintf(stderr, "wsmail: the XML libraries do not start\n");
+		return EX_SOFTWARE;
+	}
+	if (strcmp(argv[0], "setup") == 0)
+		return setup_main(argc, argv);
+	if ((c = command_find(argv[0])) == NULL)
+		return EX_USAGE;
+	if (rc == NULL && (rc = rc_path()) == NULL)
+		return EX_OSERR;
+	if ((code = rc_read(rc, &accounts)) == 0) {
+		if ((acc = rc_find(&accounts, address)) == NULL) {
+			fprintf(stderr, "wsmail: %s: no account %s\n", rc,
+			    address);
+			code = EX_CONFIG;
+		} else
+			code = run(acc, c, argc, argv);
+	}
+	rc_free(&accounts);
+	free(rc);
+	return code;
+}

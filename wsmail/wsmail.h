@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+/* wsmail(1): what its files share. */
+#ifndef WSMAIL_H
+#define WSMAIL_H
+
+#include <sys/queue.h>
+
+#include <stdio.h>
+
+#include "http.h"
+#include "pki.h"
+#include "wire.h"
+#include "xml.h"
+
+enum auth { AUTH_MAC, AUTH_PASSWORD, AUTH_CERTIFICATE };
+
+struct account {
+	char		*address;	/* normalized */
+	char		*host;		/* NULL: by SRV */
+	char		*port;
+	char		*ca;		/* PEM file; NULL: the system's */
+	char		*trust;		/* anchors for message signatures; NULL: ca */
+	char		*password_command;
+	char		*certificate, *key;	/* PEM files */
+	char		*resolver;	/* "address" or "address:port"; NULL: the system's */
+	enum auth	 auth;
+	int		 auth_set;
+	TAILQ_ENTRY(account) entry;
+};
+TAILQ_HEAD(accounts, account);
+
+/* rc.c: 0, or a sysexits(3) code after an error was printed. */
+int		 rc_read(const char *path, struct accounts *);
+void		 rc_free(struct accounts *);
+struct account	*rc_find(struct accounts *, const char *address);
+char		*rc_path(void);		/* $WSMAILRC or ~/.wsmailrc; caller frees */
+
+/* connect.c: one TLS connection to the account's server, kept for several calls. */
+struct conn;
+/* NULL and *code (sysexits) after an error was printed. */
+struct conn	*conn_open(const struct account *, int *code);
+void		 conn_close(struct conn *);
+const char	*conn_authority(const struct conn *);	/* for Host */
+/*
+ * Posts one envelope and reads the answer, waiting at most `timeout` seconds
+ * for it.  Reconnects once when a kept connection was closed meanwhile.
+ * 0, or a sysexits code after an error was printed.
+ */
+int		 conn_post(struct conn *, const char *content_type,
+		    const char *action, const struct wbuf *, struct http_msg *,
+		    unsigned int timeout);
+
+/* call.c */
+struct session {
+	const struct account *acc;
+	struct conn	*conn;
+	char		*password;	/* read once; wiped */
+	int		 have_mac;
+	uint8_t		 salt[16];
+	uint32_t	 iterations;
+	uint8_t		 mackey[32];
+	X509		*cert;
+	EVP_PKEY	*key;
+};
+struct answer {
+	struct http_msg	 http;
+	xmlDocPtr	 doc;
+	xmlNodePtr	 op;		/* <operation>Response */
+	char		 reqid[40];
+};
+int		 session_open(struct session *, const struct account *);
+void		 session_close(struct session *);
+/*
+ * One operation: content is the inner XML of its element, canonical, with
+ * the prefix w for the operation's namespace ns; delivery holds the
+ * addresses of a Delivery header (none: no header).  timeout: s.
+ * 0 and the answer, or a sysexits code after an error was printed.
+ */
+int		 call(struct session *, const char *ns, const char *op,
+		    const struct wbuf *content, const char *const *delivery,
+		    size_t ndelivery, unsigned int timeout, struct answer *);
+void		 answer_free(struct answer *);
+/* Text of a child element of the answer, "" when absent; caller frees. */
+char		*answer_text(xmlNodePtr, const char *name);
+int64_t		 answer_int(xmlNodePtr, const char *name, int64_t def);
+
+/* verify.c: who signed a message, and what that is worth. */
+struct verdict {
+	int		 signed_ok;	/* the signature holds over the message */
+	int		 trusted;	/* the signer's certificate chains to an anchor */
+	int		 names_domain;	/* and names the sender's domain */
+	char		*signer;	/* subject of the certificate, or NULL */
+	const char	*why;		/* what is wrong, or NULL */
+};
+/* m and sig as they came.  Always fills *v; verdict_good() is all three. */
+void		 verify_message(const struct account *, const char *sender,
+		    const void *m, size_t, const void *sig, size_t, struct verdict *);
+int		 verdict_good(const struct verdict *);
+void		 verdict_free(struct verdict *);
+
+/* out.c: nothing from the network reaches a terminal uncleaned. */
+extern int	 out_json;
+void		 out_text(FILE *, const char *, int keep_newlines);
+void		 out_json_string(FILE *, const char *);
+
+/* The commands; each returns a sysexits code. */
+int		 cmd_send(struct session *, int, char **);
+int		 cmd_list(struct session *, int, char **);
+int		 cmd_show(struct session *, int, char **);
+int		 cmd_save(struct session *, int, char **);
+int		 cmd_verify(struct session *, int, char **);
+int		 cmd_delete(struct session *, int, char **);
+int		 cmd_wait(struct session *, int, char **);
+int		 setup_main(int, char **);
+int		 verify_file(const struct account *, const char *path);
+__dead void	 usage(void);
+
+#endif /* WSMAIL_H */

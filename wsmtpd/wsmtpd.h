@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The parent, wsmtpd(8): what its files offer each other.  Nothing here is
+ * seen by another process.
+ */
+#ifndef WSMTPD_H
+#define WSMTPD_H
+
+#include <event2/event.h>
+
+#include "chan.h"
+#include "conf.h"
+#include "ctl.h"
+
+/* --- parse.y (beside conf_parse() of conf.h) ---------------------------- */
+
+/* -D name=value: a macro that the file cannot override.  0 or -1. */
+int	 parse_set_macro(const char *);
+
+/* --- check.c: wsmtpd -n ------------------------------------------------- */
+
+#define CHECK_PORTS	0x1	/* try to bind the listeners: not while running */
+
+/*
+ * Judges a configuration whose files load_files() has read: users of the
+ * roles, directories, keys against certificates, expiry, CAs, ports.  Each
+ * complaint is logged (log_warnx) as one line.  Returns the number of errors
+ * that forbid a start; mere warnings are not counted.
+ */
+int	 check_conf(const struct conf *, int flags);
+
+/* --- load.c: files named by the configuration --------------------------- */
+
+/* Reads certificates, keys, CAs and the users table.  0, or -1: logged. */
+int	 load_files(struct conf *);
+/* The users table alone (wsctl user ...).  0, or -1: logged, c is unchanged. */
+int	 load_users(struct conf *);
+/*
+ * Makes the spool, its parts and their owners, and the secret, and takes the
+ * spool's lock.  The lock's descriptor, or -1: logged.
+ */
+int	 load_spool(struct conf *);
+/* The user a role runs as when wsmtpd is started by root. */
+const char *load_role_user(const struct conf *, enum proc_id, char *, size_t);
+
+/* --- the state ----------------------------------------------------------- */
+
+enum child_state {
+	CHILD_DOWN,		/* not there; the timer will start it */
+	CHILD_STARTING,		/* setting up, before READY */
+	CHILD_READY,		/* waits for the others, first start only */
+	CHILD_RUNNING,		/* has its channels, was told to go */
+	CHILD_STOPPING		/* was told to finish */
+};
+
+struct parent;
+struct child {			/* one process, over all its lives */
+	struct parent	*pp;
+	enum proc_id	 role;
+	uint32_t	 instance;
+	char		 name[24];	/* "soap 1" */
+	enum child_state state;
+	pid_t		 pid;		/* 0: none */
+	struct chan	*chan;		/* NULL: none */
+	struct event	*timer;		/* next start */
+	int64_t		 since;		/* ms, of this life or death */
+	unsigned int	 fails;		/* short lives in a row */
+	uint64_t	 restarts;
+	int		 sb_mask, sb_missing;	/* as READY said */
+	char		*sb_text;
+	TAILQ_ENTRY(child) entry;
+};
+
+struct listener {		/* a socket that a child accepts on */
+	enum proc_id	 role;
+	const char	*kind;		/* as proc.h has it */
+	char		*name;		/* "127.0.0.1:443", or a path */
+	int		 fd;
+	TAILQ_ENTRY(listener) entry;
+};
+TAILQ_HEAD(listeners, listener);
+
+/* A question to all children that is not answered by all yet. */
+struct ask {
+	uint64_t	 id;		/* of our IMSG_PROC_STATS */
+	uint64_t	 ctl_id;	/* control's, 0: nobody waits */
+	int		 rows;		/* pass the counters on */
+	struct child	**waiting;	/* who has not answered: NULL when it has */
+	size_t		 nwaiting, pending;
+	struct wbuf	 w;		/* rows not yet sent */
+	struct event	*timer;
+	struct parent	*pp;
+	TAILQ_ENTRY(ask) entry;
+};
+
+struct tracer {			/* a wsctl trace */
+	uint64_t	 ctl_id;
+	char		*filter;	/* "" all */
+	unsigned int	 allowance;	/* row messages it will take */
+	uint64_t	 lost;
+	TAILQ_ENTRY(tracer) entry;
+};
+
+struct parent {
+	struct event_base *base;
+	struct conf	*conf;
+	const char	*conf_path;
+	const char	*libexec;
+	int		 foreground, verbose;
+	int		 ready_fd;	/* -R, or -1 */
+	int		 detach_fd;	/* who started us waits on it, or -1 */
+	int		 lock_fd;
+	int		 running;	/* the first start is behind us */
+	int		 stopping;
+	int		 exit_code;
+	uint64_t	 stop_id;	/* control's request to stop, or 0 */
+	int64_t		 started;	/* ms */
+	unsigned int	 phase;		/* of stopping */
+	int64_t		 phase_end, stop_end;	/* ms */
+	struct event	*sigev[4];
+	struct event	*stop_timer;
+	struct listeners listeners;
+	TAILQ_HEAD(, child) children;
+	TAILQ_HEAD(, ask) asks;
+	TAILQ_HEAD(, tracer) tracers;
+	int		 sb_mask, sb_missing;
+};
+
+/* --- spawn.c: children --------------------------------------------------- */
+
+/* Makes the slots of all processes and starts them.  0, or -1: logged. */
+int	 spawn_start(struct parent *);
+/* Reaps what has died (SIGCHLD). */
+void	 spawn_reap(struct parent *);
+/* Sends to every child that is there (CHILD_RUNNING). */
+void	 spawn_tell_all(struct parent *, uint32_t type, uint64_t id,
+	    const struct wbuf *);
+/* Each child's view of p->conf. */
+void	 spawn_send_conf(struct parent *);
+/* Hands one listener to its process, if that is there. */
+void	 spawn_send_listener(struct parent *, const struct listener *);
+/* IMSG_PROC_LOG to all, from p's verbosity and whether somebody traces. */
+void	 spawn_send_log(struct parent *);
+/* Orderly end; a second call changes nothing.  Ends the event loop. */
+void	 spawn_stop(struct parent *, int exit_code);
+void	 spawn_free(struct parent *);
+struct child *spawn_find(struct parent *, enum proc_id, uint32_t);
+
+/* --- listen.c: sockets --------------------------------------------------- */
+
+/* Opens what the configuration names into the list.  0, or -1: logged. */
+int	 listen_open(struct listeners *, const struct conf *,
+	    const struct listeners *have);
+/* Closes all; with unlink, the control sockets' names go, too. */
+void	 listen_close(struct listeners *, int unlink_names);
+/*
+ * After a reload: drops from `now` what conf does not name any more and adds
+ * the new ones, each handed to its process.
+ */
+void	 listen_replace(struct parent *, struct listeners *fresh);
+
+/* --- answer.c: wsctl's questions ----------------------------------------- */
+
+/* IMSG_CTL_* from control.  0, or -1: it broke the protocol. */
+int	 answer_request(struct parent *, struct imsg *);
+/* IMSG_PARENT_STATS and IMSG_PARENT_EVENT.  Likewise. */
+int	 answer_stats(struct parent *, struct child *, struct imsg *);
+int	 answer_event(struct parent *, struct child *, struct imsg *);
+/* A child that was asked is gone. */
+void	 answer_child_down(struct parent *, struct child *);
+/* Control is gone, and with it everyone who asked. */
+void	 answer_drop_all(struct parent *);
+void	 answer_end(struct parent *, uint64_t ctl_id, uint32_t error,
+	    const char *);
+
+/* --- wsmtpd.c ------------------------------------------------------------ */
+
+/*
+ * Reads the configuration anew.  0: every child was sent its view; -1: the
+ * old one stays, why says what for a person.
+ */
+int	 parent_reload(struct parent *, char *why, size_t);
+int	 parent_reload_users(struct parent *, char *why, size_t);
+/* The first start is complete: says so to whoever waits. */
+void	 parent_is_ready(struct parent *);
+
+#endif /* WSMTPD_H */

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The schedule (schedule.h).  Each destination is in one of three places: in
+ * `when` (keyed by its earliest item) while that lies ahead, in `due` (a
+ * queue: they take turns) once it has come, nowhere while it has nothing to
+ * wait for, is paused, or has all it may have under way.
+ */
+#include "compat.h"
+
+#include <errno.h>
+
+#include "schedule.h"
+
+static int	 sched_item_cmp(struct sched_item *, struct sched_item *);
+static int	 sched_msg_cmp(struct sched_msg *, struct sched_msg *);
+static int	 sched_dest_cmp(struct sched_dest *, struct sched_dest *);
+static int	 sched_when_cmp(struct sched_dest *, struct sched_dest *);
+static int	 sched_dest_has_room(struct sched *, struct sched_dest *);
+static void	 sched_dest_unlink(struct sched *, struct sched_dest *);
+static void	 sched_dest_place(struct sched *, struct sched_dest *);
+static void	 sched_ripen(struct sched *, enum sched_class, int64_t);
+static void	 sched_item_leave(struct sched *, struct sched_item *);
+
+RB_PROTOTYPE(sched_items, sched_item, entry, sched_item_cmp)
+RB_PROTOTYPE(sched_msgs, sched_msg, entry, sched_msg_cmp)
+RB_PROTOTYPE(sched_dests, sched_dest, entry, sched_dest_cmp)
+RB_PROTOTYPE(sched_when, sched_dest, wentry, sched_when_cmp)
+RB_GENERATE(sched_items, sched_item, entry, sched_item_cmp)
+RB_GENERATE(sched_msgs, sched_msg, entry, sched_msg_cmp)
+RB_GENERATE(sched_dests, sched_dest, entry, sched_dest_cmp)
+RB_GENERATE(sched_when, sched_dest, wentry, sched_when_cmp)
+
+/* By time, then first come first served. */
+static int
+sched_item_cmp(struct sched_item *a, struct sched_item *b)
+{
+	if (a->next != b->next)
+		return a->next < b->next ? -1 : 1;
+	if (a->msg->qid != b->msg->qid)
+		return a->msg->qid < b->msg->qid ? -1 : 1;
+	if (a->rno[0] != b->rno[0])
+		return a->rno[0] < b->rno[0] ? -1 : 1;
+	return 0;
+}
+
+static int
+sched_msg_cmp(struct sched_msg *a, struct sched_msg *b)
+{
+	if (a->qid != b->qid)
+		return a->qid < b->qid ? -1 : 1;
+	return 0;
+}
+
+static int
+sched_dest_cmp(struct sched_dest *a, struct sched_dest *b)
+{
+	return strcmp(a->domain, b->domain);
+}
+
+static int
+sched_when_cmp(struct sched_dest *a, struct sched_dest *b)
+{
+	if (a->first != b->first)
+		return a->first < b->first ? -1 : 1;
+	return strcmp(a->domain, b->domain);
+}
+
+void
+sched_init(struct sched *s)
+{
+	int	i;
+
+	memset(s, 0, sizeof(*s));
+	RB_INIT(&s->msgs);
+	RB_INIT(&s->dests);
+	for (i = 0; i < SCHED_NCLASS; i++) {
+		RB_INIT(&s->when[i]);
+		TAILQ_INIT(&s->due[i]);
+	}
+}
+
+void
+sched_clear(struct sched *s)
+{
+	struct sched_msg	*m;
+	struct sched_dest	*d;
+
+	while ((m = RB_ROOT(&s->msgs)) != NULL)
+		sched_msg_remove(s, m);
+	while ((d = RB_ROOT(&s->dests)) != NULL) {
+		sched_dest_unlink(s, d);
+		RB_REMOVE(sched_dests, &s->dests, d);
+		free(d->domain);
+		free(d);
+	}
+}
+
+struct sched_msg *
+sched_msg_add(struct sched *s, uint64_t qid, int64_t arrival, uint64_t size,
+    uint32_t flags)
+{
+	struct sched_msg	*m;
+
+	if ((m = calloc(1, sizeof(*m))) == NULL)
+		return NULL;
+	m->qid = qid;
+	m->arrival = arrival;
+	m->size = size;
+	m->flags = flags;
+	LIST_INIT(&m->items);
+	if (RB_INSERT(sched_msgs, &s->msgs, m) != NULL) {
+		free(m);
+		errno = EEXIST;
+		return NULL;
+	}
+	s->nmsgs++;
+	s->bytes += size;
+	return m;
+}
+
+struct sched_msg *
+sched_msg_find(struct sched *s, uint64_t qid)
+{
+	struct sched_msg	key;
+
+	key.qid = qid;
+	return RB_FIND(sched_msgs, &s->msgs, &key);
+}
+
+struct sched_msg *
+sched_msg_next(struct sched *s, uint64_t after)
+{
+	struct sched_msg	key;
+
+	if (after == UINT64_MAX)
+		return NULL;
+	key.qid = after + 1;
+	return RB_NFIND(sched_msgs, &s->msgs, &key);
+}
+
+void
+sched_msg_remove(struct sched *s, struct sched_msg *m)
+{
+	struct sched_item	*it;
+
+	while ((it = LIST_FIRST(&m->items)) != NULL)
+		sched_item_remove(s, it);
+	RB_REMOVE(sched_msgs, &s->msgs, m);
+	s->nmsgs--;
+	s->bytes -= m->size;
+	free(m->failed);
+	free(m);
+}
+
+struct sched_dest *
+sched_dest_find(struct sched *s, const char *domain)
+{
+	struct sched_dest	key;
+
+	key.domain = (char *)(uintptr_t)domain;
+	return RB_FIND(sched_dests, &s->dests, &key);
+}
+
+struct sched_dest *
+sched_dest_get(struct sched *s, const char *domain, enum sched_class class)
+{
+	struct sched_dest	*d;
+
+	if ((d = sched_dest_find(s, domain)) != NULL)
+		return d;
+	if ((d = calloc(1, sizeof(*d))) == NULL)
+		return NULL;
+	if ((d->domain = strdup(domain)) == NULL) {
+		free(d);
+		return NULL;
+	}
+	d->class = class;
+	RB_INIT(&d->waiting);
+	RB_INSERT(sched_dests, &s->dests, d);
+	return d;
+}
+
+/* The first after d, or of all when d is NULL. */
+struct sched_dest *
+sched_dest_next(struct sched *s, struct sched_dest *d)
+{
+	if (d == NULL)
+		return RB_MIN(sched_dests, &s->dests);
+	return RB_NEXT(sched_dests, &s->dests, d);
+}
+
+void
+sched_dest_limit(struct sched *s, size_t limit)
+{
+	struct sched_dest	*d;
+
+	s->dest_limit = limit;
+	RB_FOREACH(d, sched_dests, &s->dests)
+		sched_dest_place(s, d);
+}
+
+static int
+sched_dest_has_room(struct sched *s, struct sched_dest *d)
+{
+	return d->class != SCHED_RELAY || s->dest_limit == 0 ||
+	    d->inflight < s->dest_limit;
+}
+
+static void
+sched_dest_unlink(struct sched *s, struct sched_dest *d)
+{
+	if (d->where == SD_WHEN)
+		RB_REMOVE(sched_when, &s->when[d->class], d);
+	else if (d->where == SD_DUE)
+		TAILQ_REMOVE(&s->due[d->class], d, dentry);
+	d->where = SD_OFF;
+}
+
+/*
+ * Puts a destination where it belongs after anything about it changed.  One
+ * that is due keeps its place in the queue.
+ */
+static void
+sched_dest_place(struct sched *s, struct sched_dest *d)
+{
+	struct sched_item	*first;
+
+	first = RB_MIN(sched_items, &d->waiting);
+	if (first == NULL || d->paused || !sched_dest_has_room(s, d)) {
+		sched_dest_unlink(s, d);
+		return;
+	}
+	if (d->where == SD_DUE || (d->where == SD_WHEN &&
+	    d->first == first->next))
+		return;
+	sched_dest_unlink(s, d);
+	d->first = first->next;
+	RB_INSERT(sched_when, &s->when[d->class], d);
+	d->where = SD_WHEN;
+}
+
+void
+sched_dest_class(struct sched *s, struct sched_dest *d, enum sched_class class)
+{
+	if (d->class == class)
+		return;
+	sched_dest_unlink(s, d);
+	s->inflight[d->class] -= d->inflight;
+	d->class = class;
+	s->inflight[d->class] += d->inflight;
+	sched_dest_place(s, d);
+}
+
+void
+sched_dest_pause(struct sched *s, struct sched_dest *d, int paused)
+{
+	d->paused = paused;
+	sched_dest_place(s, d);
+}
+
+struct sched_item *
+sched_item_add(struct sched *s, struct sched_msg *m, struct sched_dest *d,
+    const uint32_t *rno, uint32_t n, int64_t next, uint32_t attempts)
+{
+	struct sched_item	*it;
+
+	if (n == 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if ((it = calloc(1, sizeof(*it))) == NULL)
+		return NULL;
+	it->rno = &it->rno0;
+	if (n > 1 && (it->rno = calloc(n, sizeof(*rno))) == NULL) {
+		free(it);
+		return NULL;
+	}
+	memcpy(it->rno, rno, n * sizeof(*rno));
+	it->nrno = n;
+	it->msg = m;
+	it->dest = d;
+	it->next = next;
+	it->attempts = attempts;
+	it->state = SI_WAITING;
+	if (RB_INSERT(sched_items, &d->waiting, it) != NULL) {
+		if (it->rno != &it->rno0)
+			free(it->rno);
+		free(it);
+		errno = EEXIST;
+		return NULL;
+	}
+	d->nwaiting++;
+	s->nenvs += n;
+	LIST_INSERT_HEAD(&m->items, it, mentry);
+	sched_dest_place(s, d);
+	return it;
+}
+
+struct sched_item *
+sched_item_find(struct sched_msg *m, uint32_t rno)
+{
+	struct sched_item	*it;
+	uint32_t		 i;
+
+	LIST_FOREACH(it, &m->items, mentry)
+		for (i = 0; i < it->nrno; i++)
+			if (it->rno[i] == rno)
+				return it;
+	return NULL;
+}
+
+/* Takes an item out of wherever its state has it. */
+static void
+sched_item_leave(struct sched *s, struct sched_item *it)
+{
+	struct sched_dest	*d = it->dest;
+
+	if (it->state == SI_WAITING) {
+		RB_REMOVE(sched_items, &d->waiting, it);
+		d->nwaiting--;
+	} else {
+		d->inflight--;
+		s->inflight[d->class]--;
+	}
+}
+
+int
+sched_item_drop(struct sched *s, struct sched_item *it, uint32_t rno)
+{
+	uint32_t	i;
+
+	for (i = 0; i < it->nrno; i++)
+		if (it->rno[i] == rno)
+			break;
+	if (i == it->nrno)
+		return 0;
+	if (it->nrno == 1) {
+		sched_item_remove(s, it);
+		return 1;
+	}
+	/* The first number is part of the key. */
+	if (it->state == SI_WAITING && i == 0)
+		RB_REMOVE(sched_items, &it->dest->waiting, it);
+	memmove(&it->rno[i], &it->rno[i + 1],
+	    (it->nrno - i - 1) * sizeof(it->rno[0]));
+	it->nrno--;
+	s->nenvs--;
+	if (it->state == SI_WAITING && i == 0)
+		RB_INSERT(sched_items, &it->dest->waiting, it);
+	return 0;
+}
+
+void
+sched_item_remove(struct sched *s, struct sched_item *it)
+{
+	struct sched_dest	*d = it->dest;
+
+	sched_item_leave(s, it);
+	LIST_REMOVE(it, mentry);
+	s->nenvs -= it->nrno;
+	if (it->rno != &it->rno0)
+		free(it->rno);
+	free(it);
+	sched_dest_place(s, d);
+}
+
+void
+sched_item_wait(struct sched *s, struct sched_item *it, int64_t next,
+    uint32_t attempts)
+{
+	sched_item_leave(s, it);
+	it->next = next;
+	it->attempts = attempts;
+	it->state = SI_WAITING;
+	RB_INSERT(sched_items, &it->dest->waiting, it);
+	it->dest->nwaiting++;
+	sched_dest_place(s, it->dest);
+}
+
+/* Destinations whose time has come join the queue, earliest first. */
+static void
+sched_ripen(struct sched *s, enum sched_class class, int64_t now)
+{
+	struct sched_dest	*d;
+
+	while ((d = RB_MIN(sched_when, &s->when[class])) != NULL &&
+	    d->first <= now) {
+		RB_REMOVE(sched_when, &s->when[class], d);
+		TAILQ_INSERT_TAIL(&s->due[class], d, dentry);
+		d->where = SD_DUE;
+	}
+}
+
+struct sched_item *
+sched_next(struct sched *s, enum sched_class class, int64_t now)
+{
+	struct sched_dest	*d;
+	struct sched_item	*it;
+
+	if (s->paused[class] ||
+	    (s->limit[class] != 0 && s->inflight[class] >= s->limit[class]))
+		return NULL;
+	sched_ripen(s, class, now);
+	while ((d = TAILQ_FIRST(&s->due[class])) != NULL) {
+		it = RB_MIN(sched_items, &d->waiting);
+		TAILQ_REMOVE(&s->due[class], d, dentry);
+		d->where = SD_OFF;
+		if (it == NULL || it->next > now) {
+			sched_dest_place(s, d);
+			continue;
+		}
+		RB_REMOVE(sched_items, &d->waiting, it);
+		d->nwaiting--;
+		d->inflight++;
+		s->inflight[class]++;
+		it->state = SI_INFLIGHT;
+		/* To the end of the queue if it has more that is due. */
+		sched_dest_place(s, d);
+		if (d->where == SD_WHEN && d->first <= now) {
+			RB_REMOVE(sched_when, &s->when[class], d);
+			TAILQ_INSERT_TAIL(&s->due[class], d, dentry);
+			d->where = SD_DUE;
+		}
+		return it;
+	}
+	return NULL;
+}
+
+int64_t
+sched_wake(struct sched *s, enum sched_class class)
+{
+	struct sched_dest	*d;
+
+	if (s->paused[class] ||
+	    (s->limit[class] != 0 && s->inflight[class] >= s->limit[class]))
+		return -1;
+	if (!TAILQ_EMPTY(&s->due[class]))
+		return 0;
+	d = RB_MIN(sched_when, &s->when[class]);
+	return d == NULL ? -1 : d->first;
+}
+
+int
+sched_failed_add(struct sched_msg *m, uint32_t rno)
+{
+	uint32_t	*p, i;
+
+	for (i = 0; i < m->nfailed; i++)
+		if (m->failed[i] == rno)
+			return 0;
+	p = reallocarray(m->failed, m->nfailed + 1, sizeof(*p));
+	if (p == NULL)
+		return -1;
+	p[m->nfailed++] = rno;
+	m->failed = p;
+	return 0;
+}
+
+int
+sched_failed_drop(struct sched_msg *m, uint32_t rno)
+{
+	uint32_t	i;
+
+	for (i = 0; i < m->nfailed; i++)
+		if (m->failed[i] == rno) {
+			m->failed[i] = m->failed[--m->nfailed];
+			return 1;
+		}
+	return 0;
+}

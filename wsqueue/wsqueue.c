@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * wsqueue: holds mail between its being taken and its being delivered.
+ * Started by wsmtpd(8).  This file is the process: start and end, the
+ * dispatch of messages (which only decodes and calls), the two timers.
+ */
+#include "compat.h"
+
+#include <openssl/evp.h>
+
+#include <errno.h>
+
+#include "addr.h"
+#include "log.h"
+#include "wstime.h"
+#include "wsqueue.h"
+
+#define SWEEP_SLICE	4000		/* records a second and table */
+#define SHUTDOWN_WAIT	3		/* s for what is under way */
+
+static int	 queue_preinit(struct proc *);
+static int	 queue_init(struct proc *);
+static void	 queue_start(struct proc *);
+static int	 queue_msg(struct proc *, struct chan *, struct imsg *);
+static int	 queue_ctl_msg(struct queue *, struct chan *, struct imsg *);
+static void	 queue_peer_up(struct proc *, struct chan *);
+static void	 queue_peer_down(struct proc *, struct chan *);
+static void	 queue_peer_drain(struct proc *, struct chan *);
+static void	 queue_reload(struct proc *, struct conf *);
+static void	 queue_stats(struct proc *, struct wbuf *);
+static void	 queue_shutdown(struct proc *);
+static void	 queue_last(evutil_socket_t, short, void *);
+static __dead void queue_exit(struct queue *);
+static void	 queue_run(evutil_socket_t, short, void *);
+static void	 queue_tick(evutil_socket_t, short, void *);
+static int64_t	 queue_wake(struct queue *, int64_t);
+static void	 queue_sweep(struct queue *);
+static int	 queue_sweep_find(struct queue *, struct store_table *,
+		    uint8_t (*)[32], size_t, size_t *);
+
+static const struct proc_ops queue_ops = {
+	.me = P_QUEUE,
+	.preinit = queue_preinit,
+	.init = queue_init,
+	.start = queue_start,
+	.msg = queue_msg,
+	.peer_up = queue_peer_up,
+	.peer_down = queue_peer_down,
+	.peer_drain = queue_peer_drain,
+	.reload = queue_reload,
+	.stats = queue_stats,
+	.shutdown = queue_shutdown,
+};
+
+int
+main(int argc, char **argv)
+{
+	return proc_main(argc, argv, &queue_ops);
+}
+
+/* The digest's implementation is found while the file system can be seen. */
+static int
+queue_preinit(struct proc *p)
+{
+	uint8_t	digest[EVP_MAX_MD_SIZE];
+
+	(void)p;
+	if (EVP_Digest("", 0, digest, NULL, EVP_sha256(), NULL) != 1) {
+		log_warnx("queue: no SHA-256");
+		return -1;
+	}
+	return 0;
+}
+
+static int
+queue_init(struct proc *p)
+{
+	struct queue	*q;
+
+	if ((q = calloc(1, sizeof(*q))) == NULL) {
+		log_warn("queue");
+		return -1;
+	}
+	q->p = p;
+	p->ctx = q;
+	TAILQ_INIT(&q->flight_list);
+	TAILQ_INIT(&q->submissions);
+	TAILQ_INIT(&q->admins);
+	RB_INIT(&q->bounces);
+	idtree_init(&q->flights);
+	sched_init(&q->sched);
+	q->space = -1;
+	if (qdb_open(&q->db) == -1)
+		return -1;
+	if ((q->dir = dir_new(p->conf)) == NULL ||
+	    (q->group = group_new(p->base, q->db.store)) == NULL ||
+	    (q->run = evtimer_new(p->base, queue_run, q)) == NULL ||
+	    (q->tick = event_new(p->base, -1, EV_PERSIST, queue_tick,
+	    q)) == NULL) {
+		log_warn("queue");
+		return -1;
+	}
+	queue_limits(q);
+	if (admin_load_paused(q) == -1) {
+		log_warn("queue: %s", store_errstr(q->db.store));
+		return -1;
+	}
+	return load_start(q);
+}
+
+static void
+queue_start(struct proc *p)
+{
+	struct queue	*q = p->ctx;
+	struct timeval	 tv = { 1, 0 };
+
+	q->space = store_free_space(q->db.store);
+	event_add(q->tick, &tv);
+	queue_kick(q);
+}
+
+static int
+queue_msg(struct proc *p, struct chan *c, struct imsg *imsg)
+{
+	struct queue	*q = p->ctx;
+
+	switch (imsg->hdr.type) {
+	case IMSG_QUEUE_SUBMIT:
+		return submit_handle(q, c, imsg);
+	case IMSG_QUEUE_NONCE_CHECK:
+		return submit_nonce(q, c, imsg);
+	case IMSG_QUEUE_RELAY_RESULT:
+		return deliver_relay_result(q, c, imsg);
+	case IMSG_QUEUE_DELIVER_RESULT:
+		return deliver_local_result(q, c, imsg);
+	default:
+		return queue_ctl_msg(q, c, imsg);
+	}
+}
+
+static int
+queue_ctl_msg(struct queue *q, struct chan *c, struct imsg *imsg)
+{
+	switch (imsg->hdr.type) {
+	case IMSG_CTL_REQUEST:
+		return admin_request(q, c, imsg);
+	case IMSG_CTL_MORE:
+		admin_more(q, c, imsg->hdr.id);
+		return 0;
+	case IMSG_CTL_CANCEL:
+		admin_cancel(q, c, imsg->hdr.id);
+		return 0;
+	default:
+		log_warnx("queue: unexpected %s from %s",
+		    proto_name(imsg->hdr.type), proc_name(c->peer));
+		return -1;
+	}
+}
+
+static void
+queue_peer_up(struct proc *p, struct chan *c)
+{
+	(void)c;
+	queue_kick(p->ctx);
+}
+
+static void
+queue_peer_down(struct proc *p, struct chan *c)
+{
+	struct queue	*q = p->ctx;
+
+	submit_peer_down(q, c);
+	deliver_peer_down(q, c);
+	bounce_peer_down(q, c);
+	admin_peer_down(q, c);
+	queue_kick(q);
+}
+
+static void
+queue_peer_drain(struct proc *p, struct chan *c)
+{
+	struct queue	*q = p->ctx;
+
+	if (c->peer == P_CONTROL)
+		admin_drain(q);
+	queue_kick(q);
+}
+
+uint64_t
+queue_newid(struct queue *q)
+{
+	uint64_t	now = (uint64_t)wstime_now() * 1000;
+
+	/* Microseconds, so that an id is not used again after all went. */
+	q->last_qid = now > q->last_qid ? now : q->last_qid + 1;
+	return q->last_qid;
+}
+
+void
+queue_write_failed(struct queue *q, const char *what)
+{
+	int	saved = errno;
+
+	log_warn("queue: %s: %s", what, store_errstr(q->db.store));
+	group_fail(q->group, saved);
+}
+
+void
+queue_kick(struct queue *q)
+{
+	struct timeval	tv = { 0, 0 };
+
+	if (q->run != NULL)
+		evtimer_add(q->run, &tv);
+}
+
+/* When deliver_run() can do something, given who is there; -1: unknown. */
+static int64_t
+queue_wake(struct queue *q, int64_t bounce)
+{
+	struct chan	*c;
+	int64_t		 wake = bounce, t;
+	int		 i;
+
+	for (i = 0; i < SCHED_NCLASS; i++) {
+		c = proc_peer(q->p, i == SCHED_LOCAL ? P_LOCAL : P_SOAP);
+		if (c == NULL || chan_is_full(c) || q->p->stopping)
+			continue;	/* its coming wakes us */
+		t = sched_wake(&q->sched, i);
+		if (t != -1 && (wake == -1 || t < wake))
+			wake = t;
+	}
+	return wake;
+}
+
+static void
+queue_run(evutil_socket_t fd, short what, void *arg)
+{
+	struct queue	*q = arg;
+	struct timeval	 tv;
+	int64_t		 now, wake;
+
+	(void)fd;
+	(void)what;
+	if (!q->p->started)
+		return;
+	admin_drain(q);
+	if (q->p->stopping) {
+		if (TAILQ_EMPTY(&q->flight_list) && group_is_idle(q->group))
+			queue_exit(q);
+		return;
+	}
+	wake = bounce_run(q, wstime_now());
+	deliver_run(q);
+	if (evtimer_pending(q->run, NULL))
+		return;		/* somebody has kicked already */
+	if ((wake = queue_wake(q, wake)) == -1)
+		return;
+	now = wstime_now();
+	wake = wake > now ? wake - now : 0;
+	/* The clock may be set: look at least once a minute. */
+	if (wake > 60000)
+		wake = 60000;
+	tv.tv_sec = wake / 1000;
+	tv.tv_usec = (wake % 1000) * 1000;
+	evtimer_add(q->run, &tv);
+}
+
+static void
+queue_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct queue	*q = arg;
+
+	(void)fd;
+	(void)what;
+	q->space = store_free_space(q->db.store);
+	deliver_tick(q, wstime_now());
+	if (q->p->stopping)
+		return;
+	queue_sweep(q);
+	if (store_maintain(q->db.store, 0) == -1) {
+		if (errno == EFAULT)
+			fatalx("queue: the store is lost (%s), a new start "
+			    "recovers it", store_errstr(q->db.store));
+		log_warn("queue: checkpoint: %s", store_errstr(q->db.store));
+	}
+}
+
+/* Finds keys of records whose time is over, from where the last turn was. */
+static int
+queue_sweep_find(struct queue *q, struct store_table *t, uint8_t (*keys)[32],
+    size_t max, size_t *n)
+{
+	struct store_cursor	*c;
+	struct store_val	 k, v;
+	int64_t			 until, now = wstime_now();
+	size_t			 seen = 0;
+	int			 ret;
+
+	*n = 0;
+	if ((c = store_cursor(t, NULL)) == NULL)
+		return -1;
+	for (ret = store_seek_ge(c, q->sweep_key, q->sweep_len, &k, &v);
+	    ret == 0 && seen < SWEEP_SLICE && *n < max;
+	    ret = store_next(c, &k, &v), seen++) {
+		if (k.len != 32)
+			continue;
+		/* What does not read is of no use to anybody. */
+		if (qdb_until_read(&v, &until) == 0 && until >= now)
+			continue;
+		memcpy(keys[(*n)++], k.p, 32);
+	}
+	if (ret == 0 && k.len == 32) {
+		memcpy(q->sweep_key, k.p, 32);
+		q->sweep_len = 32;
+	} else {
+		q->sweep_len = 0;
+		q->sweep_table = !q->sweep_table;
+	}
+	store_cursor_close(c);
+	return ret == -1 && errno != ENOENT ? -1 : 0;
+}
+
+/* Nonces and MessageIds that need not be remembered any more. */
+static void
+queue_sweep(struct queue *q)
+{
+	struct store_table	*t;
+	struct store_txn	*txn;
+	uint8_t			 keys[500][32];
+	size_t			 i, n;
+
+	t = q->sweep_table ? q->db.dedup : q->db.replay;
+	if (queue_sweep_find(q, t, keys, nitems(keys), &n) == -1) {
+		log_warn("queue: sweep: %s", store_errstr(q->db.store));
+		return;
+	}
+	if (n == 0 || (txn = group_txn(q->group)) == NULL)
+		return;
+	for (i = 0; i < n; i++)
+		if (store_del(t, txn, keys[i], 32) == -1 && errno != ENOENT) {
+			queue_write_failed(q, "sweep");
+			return;
+		}
+	q->st.swept += n;
+}
+
+void
+queue_set_class(struct queue *q)
+{
+	struct sched_dest	*d;
+
+	for (d = sched_dest_next(&q->sched, NULL); d != NULL;
+	    d = sched_dest_next(&q->sched, d))
+		sched_dest_class(&q->sched, d, dir_is_hosted(q->dir,
+		    d->domain) ? SCHED_LOCAL : SCHED_RELAY);
+}
+
+void
+queue_limits(struct queue *q)
+{
+	const int64_t	*limit = q->p->conf->limit;
+
+	q->sched.limit[SCHED_LOCAL] = (size_t)limit[LIM_LOCAL_INFLIGHT];
+	q->sched.limit[SCHED_RELAY] = (size_t)limit[LIM_RELAY_TOTAL];
+	sched_dest_limit(&q->sched, (size_t)limit[LIM_RELAY_PER_DOMAIN]);
+}
+
+static void
+queue_reload(struct proc *p, struct conf *old)
+{
+	struct queue	*q = p->ctx;
+	struct dir	*dir;
+
+	(void)old;
+	if ((dir = dir_new(p->conf)) == NULL)
+		fatal("queue");
+	dir_free(q->dir);
+	q->dir = dir;
+	queue_limits(q);
+	queue_set_class(q);
+	queue_kick(q);
+}
+
+/* Items for recipients: a local one alone, a domain's together. */
+int
+queue_place(struct queue *q, struct sched_msg *m, const struct placing *pl,
+    uint32_t n)
+{
+	struct sched_dest	*d;
+	const char		*domain, *other;
+	uint32_t		*rno, i, k, nrno, attempts;
+	uint8_t			*placed;
+	int64_t			 next;
+	int			 local, ret = -1;
+
+	rno = calloc(n + 1, sizeof(*rno));
+	placed = calloc(n + 1, 1);
+	if (rno == NULL || placed == NULL)
+		goto out;
+	for (i = 0; i < n; i++) {
+		if (placed[i])
+			continue;
+		domain = addr_domain(pl[i].addr);
+		local = dir_is_hosted(q->dir, domain);
+		rno[0] = pl[i].rno;
+		nrno = 1;
+		next = pl[i].next;
+		attempts = pl[i].attempts;
+		for (k = i + 1; !local && k < n; k++) {
+			other = addr_domain(pl[k].addr);
+			if (placed[k] || strcmp(other, domain) != 0)
+				continue;
+			placed[k] = 1;
+			rno[nrno++] = pl[k].rno;
+			if (pl[k].next < next)
+				next = pl[k].next;
+			if (pl[k].attempts > attempts)
+				attempts = pl[k].attempts;
+		}
+		d = sched_dest_get(&q->sched, domain,
+		    local ? SCHED_LOCAL : SCHED_RELAY);
+		if (d == NULL || sched_item_add(&q->sched, m, d, rno, nrno,
+		    next, attempts) == NULL)
+			goto out;
+	}
+	ret = 0;
+ out:
+	free(rno);
+	free(placed);
+	return ret;
+}
+
+static void
+queue_stats(struct proc *p, struct wbuf *w)
+{
+	struct queue		*q = p->ctx;
+	const struct queue_stats *st = &q->st;
+	uint64_t		 commits, items;
+
+	group_counts(q->group, &commits, &items);
+	stats_add(w, "queue_accepted", 'c', st->accepted);
+	stats_add(w, "queue_refused", 'c', st->refused);
+	stats_add(w, "queue_submit_tempfail", 'c', st->tempfailed);
+	stats_add(w, "queue_duplicates", 'c', st->dup);
+	stats_add(w, "queue_replayed", 'c', st->replayed);
+	stats_add(w, "queue_delivered", 'c', st->delivered);
+	stats_add(w, "queue_relayed", 'c', st->relayed);
+	stats_add(w, "queue_tempfail", 'c', st->retried);
+	stats_add(w, "queue_permfail", 'c', st->failed);
+	stats_add(w, "queue_bounced", 'c', st->bounced);
+	stats_add(w, "queue_dropped", 'c', st->dropped);
+	stats_add(w, "queue_expired", 'c', st->expired);
+	stats_add(w, "queue_removed", 'c', st->removed);
+	stats_add(w, "queue_quarantined", 'c', st->quarantined);
+	stats_add(w, "queue_forgotten", 'c', st->swept);
+	stats_add(w, "queue_commits", 'c', commits);
+	stats_add(w, "queue_committed", 'c', items);
+	stats_add(w, "queue_messages", 'g', q->sched.nmsgs);
+	stats_add(w, "queue_recipients", 'g', q->sched.nenvs);
+	stats_add(w, "queue_bytes", 'g', q->sched.bytes);
+	stats_add(w, "queue_local_inflight", 'g',
+	    q->sched.inflight[SCHED_LOCAL]);
+	stats_add(w, "queue_relay_inflight", 'g',
+	    q->sched.inflight[SCHED_RELAY]);
+}
+
+/* What is under way may still be answered; what is written is committed. */
+static void
+queue_shutdown(struct proc *p)
+{
+	struct queue	*q = p->ctx;
+	struct timeval	 tv = { SHUTDOWN_WAIT, 0 };
+
+	group_flush(q->group);
+	if (TAILQ_EMPTY(&q->flight_list))
+		queue_exit(q);
+	event_del(q->tick);
+	event_free(q->tick);
+	q->tick = evtimer_new(p->base, queue_last, q);
+	if (q->tick == NULL)
+		queue_exit(q);
+	evtimer_add(q->tick, &tv);
+}
+
+static void
+queue_last(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	queue_exit(arg);
+}
+
+static __dead void
+queue_exit(struct queue *q)
+{
+	struct proc	*p = q->p;
+
+	group_flush(q->group);
+	load_stop(q);
+	deliver_clear(q);
+	bounce_clear(q);
+	sched_clear(&q->sched);
+	group_free(q->group);
+	event_free(q->run);
+	event_free(q->tick);
+	qdb_close(&q->db);
+	dir_free(q->dir);
+	free(q);
+	p->ctx = NULL;
+	proc_exit(p, 0);
+}
