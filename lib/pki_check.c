@@ -342,10 +342,12 @@ pki_cache_key(X509 *cert, STACK_OF(X509) *chain, int purpose, uint8_t *key)
 		return -1;
 	ok = EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
 	    EVP_DigestUpdate(md, &tag, 1) == 1;
-	for (i = -1; ok && i < sk_X509_num(chain); i++)
-		ok = X509_digest(i == -1 ? cert : sk_X509_value(chain, i),
-		    EVP_sha256(), digest, &len) == 1 &&
-		    EVP_DigestUpdate(md, digest, len) == 1;
+	ok = ok && X509_digest(cert, EVP_sha256(), digest, &len) == 1 &&
+	    EVP_DigestUpdate(md, digest, len) == 1;
+	/* No chain at all has -1 certificates. */
+	for (i = 0; ok && i < sk_X509_num(chain); i++)
+		ok = X509_digest(sk_X509_value(chain, i), EVP_sha256(),
+		    digest, &len) == 1 && EVP_DigestUpdate(md, digest, len) == 1;
 	ok = ok && EVP_DigestFinal_ex(md, key, NULL) == 1;
 	EVP_MD_CTX_free(md);
 	return ok ? 0 : -1;
@@ -398,5 +400,6 @@ pki_check(struct pki_store *s, X509 *cert, STACK_OF(X509) *chain, int purpose,
 		return PKI_UNTRUSTED;
 	if (keyed)
 		pki_cache_add(s, key, cert, now);
+	*why = NULL;
 	return PKI_OK;
 }

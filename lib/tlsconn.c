@@ -340,6 +340,9 @@ tlsconn_step(struct tlsconn *c)
 			c->cb.drained(c, c->arg);
 		if (c->dead || tlsconn_flush(c) == -1)
 			return;
+		/* It wrote more, and that is out as well: others first. */
+		if (c->tell_drained && tlsconn_pending(c) == 0)
+			event_active(c->again, EV_TIMEOUT, 0);
 	}
 	if (c->state == TC_FLUSH && tlsconn_pending(c) == 0)
 		c->state = TC_NOTIFY;

@@ -166,7 +166,8 @@ wsctl_exchange(int fd, const struct ctl_req *req, struct out *out)
 	int		 code;
 
 	imsgbuf_init(&ibuf, fd);
-	if (wsctl_send(&ibuf, req) == -1) {
+	/* Who is turned away finds the reason in place of an open ear. */
+	if (wsctl_send(&ibuf, req) == -1 && errno != EPIPE) {
 		warn("cannot send");
 		code = EX_IOERR;
 	} else {
@@ -253,6 +254,8 @@ wsctl_next(struct imsgbuf *ibuf, struct imsg *imsg)
 			return -1;
 		}
 		if ((n = imsgbuf_read(ibuf)) == 0)
+			return 0;
+		if (n == -1 && errno == ECONNRESET)
 			return 0;
 		if (n == -1 && errno != EAGAIN && errno != EINTR)
 			return -1;

@@ -43,7 +43,7 @@ static int
 ctl_show_mailbox(struct local *l, const char *arg, struct wbuf *w,
     const char **why)
 {
-	struct conf_user	*cu;
+	const struct conf_user	*cu;
 	struct mdb_user		 u;
 	char			 name[ADDR_MAX + 1];
 	int64_t			 quota;
@@ -54,7 +54,7 @@ ctl_show_mailbox(struct local *l, const char *arg, struct wbuf *w,
 		*why = "not an address";
 		return EINVAL;
 	}
-	cu = conf_user(l->p->conf, name);
+	cu = useridx_find(&l->users, name);
 	memset(&u, 0, sizeof(u));
 	if (mdb_user_get(&l->db, NULL, name, &u) == -1) {
 		if (errno != ENOENT) {

@@ -61,7 +61,7 @@ deliver_handle(struct local *l, struct chan *c, struct imsg *imsg)
 	if ((op->log.msgid = strdup(d.facts.msgid)) == NULL ||
 	    (op->log.from = strdup(d.facts.sender)) == NULL)
 		fatal("local");
-	if (conf_user(l->p->conf, d.user) == NULL) {
+	if (useridx_find(&l->users, d.user) == NULL) {
 		l->st.nouser++;
 		deliver_set(op, ST_NOUSER, "permfail", "no such user here");
 		op_answer_now(op);
@@ -93,7 +93,7 @@ deliver_over(struct local *l, struct store_txn *txn, const struct deliver *d,
     const struct mdb_user *u, uint64_t octets, const char **why)
 {
 	const struct conf_domain	*cd;
-	const struct conf_user		*cu = conf_user(l->p->conf, d->user);
+	const struct conf_user		*cu = useridx_find(&l->users, d->user);
 	const char			*dom = addr_domain(d->user);
 	uint64_t			 used;
 	int64_t				 quota;

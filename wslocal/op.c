@@ -181,7 +181,7 @@ op_begin(struct local *l, const char *user, const struct replay *rp,
 	int			 seen;
 
 	memset(u, 0, sizeof(*u));
-	if (conf_user(l->p->conf, user) == NULL) {
+	if (useridx_find(&l->users, user) == NULL) {
 		*code = LOCAL_NOENT;
 		return NULL;
 	}

@@ -231,7 +231,7 @@ wait_reload(struct local *l)
 	struct wait_user	*wu, *next;
 
 	for (wu = RB_MIN(wait_tree, &l->waits); wu != NULL; wu = next) {
-		if (conf_user(l->p->conf, wu->name) != NULL) {
+		if (useridx_find(&l->users, wu->name) != NULL) {
 			next = RB_NEXT(wait_tree, &l->waits, wu);
 			continue;
 		}

@@ -70,6 +70,10 @@ local_init(struct proc *p)
 	p->ctx = l;
 	TAILQ_INIT(&l->ops);
 	RB_INIT(&l->waits);
+	if (useridx_build(&l->users, p->conf) == -1) {
+		log_warn("local");
+		return -1;
+	}
 	if (mdb_open(&l->db) == -1)
 		return -1;
 	if (blob_init(".") == -1 ||
@@ -77,6 +81,8 @@ local_init(struct proc *p)
 		log_warn("local: body files");
 		return -1;
 	}
+	/* Messages may come before start(). */
+	l->space = store_free_space(l->db.store);
 	if (n > 0)
 		log_info("local: %d body files that no record names removed",
 		    n);
@@ -95,7 +101,6 @@ local_start(struct proc *p)
 	struct local	*l = p->ctx;
 	struct timeval	 tv = { 1, 0 };
 
-	l->space = store_free_space(l->db.store);
 	if (event_add(l->tick, &tv) == -1)
 		fatalx("local: cannot set the timer");
 }
@@ -138,8 +143,12 @@ local_peer_down(struct proc *p, struct chan *c)
 static void
 local_reload(struct proc *p, struct conf *old)
 {
+	struct local	*l = p->ctx;
+
 	(void)old;	/* all else is looked up in p->conf when it is needed */
-	wait_reload(p->ctx);
+	if (useridx_build(&l->users, p->conf) == -1)
+		fatal("local");
+	wait_reload(l);
 }
 
 static void
@@ -161,6 +170,7 @@ local_shutdown(struct proc *p)
 		if (l->tick != NULL)
 			event_free(l->tick);
 		mdb_close(&l->db);
+		useridx_free(&l->users);
 		free(l);
 		p->ctx = NULL;
 	}

@@ -24,6 +24,7 @@
 #include "group.h"
 #include "mdb.h"
 #include "proc.h"
+#include "useridx.h"
 
 #define LOCAL_RESERVE	(32LL << 20)	/* octets of disk left alone */
 #define LOCAL_SEEN_MS	(30LL * 86400 * 1000)	/* a delivery is remembered */
@@ -96,6 +97,7 @@ struct local_stats {
 
 struct local {
 	struct proc		*p;
+	struct useridx		 users;		/* of p->conf */
 	struct mdb		 db;
 	struct group		*group;
 	TAILQ_HEAD(, op)	 ops;

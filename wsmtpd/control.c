@@ -61,6 +61,8 @@ static int	 control_client_request(struct control_client *,
 		    struct imsg *);
 static int	 control_forward(struct control_client *,
 		    const struct ctl_req *, struct imsg *);
+static void	 control_log(const struct control_client *, uint64_t,
+		    const char *, const struct ctl_req *);
 static void	 control_client_drop(struct control_client *);
 static void	 control_client_down(struct chan *, void *);
 static void	 control_client_end(struct control_client *, uint32_t,
@@ -292,7 +294,7 @@ control_client_request(struct control_client *c, struct imsg *imsg)
 		break;
 	case EACCES:
 		c->ctl->refused++;
-		log_warnx("uid %u: %s", (unsigned int)c->uid, why);
+		control_log(c, 0, "refused", &req);
 		control_client_error(c, EACCES, why);
 		break;
 	case EPROTONOSUPPORT:
@@ -323,9 +325,7 @@ control_forward(struct control_client *c, const struct ctl_req *req,
 		return 0;
 	}
 	if (!row->readonly)
-		log_info("uid %u: %s%s%s", (unsigned int)c->uid, row->name,
-		    req->nargs > 0 ? " " : "",
-		    req->nargs > 0 ? req->arg[0] : "");
+		control_log(c, id, "accepted", req);
 	if (idtree_set(&ctl->wait_answer, id, c) == -1) {
 		control_client_error(c, errno, "out of memory");
 		return 0;
@@ -337,6 +337,26 @@ control_forward(struct control_client *c, const struct ctl_req *req,
 	    imsg->hdr.len) == -1 && c->id == id)
 		control_client_end(c, EAGAIN, why);
 	return 0;
+}
+
+/* Who asked for what: of all that changes something, and of what was refused. */
+static void
+control_log(const struct control_client *c, uint64_t id, const char *result,
+    const struct ctl_req *req)
+{
+	struct log_ev	 ev;
+	char		 user[32], what[512];
+
+	snprintf(user, sizeof(user), "uid:%u", (unsigned int)c->uid);
+	snprintf(what, sizeof(what), "%s%s%s", ctl_cmds[req->cmd].name,
+	    req->nargs > 0 ? " " : "", req->nargs > 0 ? req->arg[0] : "");
+	memset(&ev, 0, sizeof(ev));
+	ev.ev = "control";
+	ev.id = id;
+	ev.user = user;
+	ev.result = result;
+	ev.reason = what;
+	log_event(&ev);
 }
 
 /* Ends the request in work with an error. */

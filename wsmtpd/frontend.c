@@ -465,6 +465,7 @@ fe_accept(evutil_socket_t lfd, short what, void *arg)
 	(void)what;
 	for (turn = 0; turn < FE_ACCEPT_TURNS; turn++) {
 		len = sizeof(ss);
+		ss.ss_family = AF_UNSPEC;
 		fd = accept4(lfd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1) {

@@ -86,6 +86,10 @@ keys_init(struct proc *p)
 	k->p = p;
 	p->ctx = k;
 	TAILQ_INIT(&k->pkeys);
+	if (useridx_build(&k->users, p->conf) == -1) {
+		log_warn("keys");
+		return -1;
+	}
 	if (sign_load(k, p->conf) == -1)
 		return -1;
 	return auth_init(k);
@@ -130,6 +134,8 @@ keys_reload(struct proc *p, struct conf *old)
 	struct keys	*k = p->ctx;
 
 	(void)old;
+	if (useridx_build(&k->users, p->conf) == -1)
+		fatal("keys");
 	if (sign_load(k, p->conf) == -1)
 		log_warnx("keys: some domains cannot sign");
 	auth_reload(k);
@@ -162,6 +168,7 @@ keys_shutdown(struct proc *p)
 		if (k->worker != NULL)
 			auth_clear(k);
 		sign_clear(k);
+		useridx_free(&k->users);
 		freezero(k, sizeof(*k));
 		p->ctx = NULL;
 	}

@@ -16,6 +16,7 @@
 
 #include "conf.h"
 #include "proc.h"
+#include "useridx.h"
 #include "users.h"
 
 struct keys_pkey;
@@ -39,6 +40,7 @@ struct keys_stats {
 
 struct keys {
 	struct proc		*p;
+	struct useridx		 users;	/* of p->conf */
 	TAILQ_HEAD(, keys_pkey)	 pkeys;
 	uint8_t			 secret[KEYS_TAG_LEN];	/* of this process: tags */
 	struct conf_user	 dummy;	/* whom unknown users are checked as */

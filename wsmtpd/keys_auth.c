@@ -338,7 +338,7 @@ auth_job_make(struct keys *k, const struct keys_password *req,
 	memcpy(j->tag, tag, sizeof(j->tag));
 	TAILQ_INIT(&j->waiters);
 	TAILQ_INSERT_TAIL(&k->jobs, j, entry);
-	cu = conf_user(k->p->conf, req->user);
+	cu = useridx_find(&k->users, req->user);
 	verifier = k->dummy.text;
 	if (cu != NULL && cu->text != NULL) {
 		verifier = cu->text;
@@ -435,7 +435,7 @@ auth_password(struct keys *k, struct chan *c, struct imsg *imsg)
 static int
 auth_mac_right(struct keys *k, const struct keys_mac *req)
 {
-	const struct conf_user	*cu = conf_user(k->p->conf, req->user);
+	const struct conf_user	*cu = useridx_find(&k->users, req->user);
 	const char		*verifier = k->dummy.mac;
 	uint8_t			 salt[USERS_SALT_LEN], key[USERS_KEY_LEN];
 	uint8_t			 mac[EVP_MAX_MD_SIZE];
@@ -498,7 +498,7 @@ auth_mac(struct keys *k, struct chan *c, struct imsg *imsg)
 static void
 auth_params_of(struct keys *k, const char *user, struct keys_params *kp)
 {
-	const struct conf_user	*cu = conf_user(k->p->conf, user);
+	const struct conf_user	*cu = useridx_find(&k->users, user);
 	uint8_t			 tag[KEYS_TAG_LEN], key[USERS_KEY_LEN];
 	uint8_t			 salt[USERS_SALT_LEN];
 	uint32_t		 iterations;

@@ -605,8 +605,9 @@ relay_conn_broken(struct relay_conn *c, const char *why)
 	 */
 	is_stale = c->is_reused && c->msg.head_len == 0 && !c->msg.head_done &&
 	    c->msg.status == 0 && c->msg.state == HTTP_HEAD;
-	snprintf(text, sizeof(text), "%s%s", c->msg.head_done ?
-	    "in the answer: " : "before an answer: ", why);
+	snprintf(text, sizeof(text), "%s%s", c->msg.state == HTTP_ERROR ?
+	    "" : c->msg.head_done ? "in the answer: " : "before an answer: ",
+	    why);
 	strlcpy(host, c->host, sizeof(host));
 	c->job = NULL;
 	relay_conn_free(c);

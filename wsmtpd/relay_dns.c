@@ -405,8 +405,9 @@ relay_dns_cancel(struct relay_query *q)
 {
 	if (q == NULL)
 		return;
-	q->cb = NULL;
-	if (!q->is_pending)
+	if (q->is_pending)
+		q->cb = NULL;
+	else
 		dns_query_free(q);
 }
 
@@ -492,10 +493,7 @@ static void
 dns_finish(struct relay_query *q)
 {
 	q->is_pending = 0;
-	if (q->cb == NULL)
-		dns_query_free(q);
-	else
-		event_active(q->done, EV_TIMEOUT, 0);
+	event_active(q->done, EV_TIMEOUT, 0);
 }
 
 static void
@@ -513,7 +511,8 @@ dns_report(evutil_socket_t fd, short what, void *arg)
 	a.nsrv = q->e->nsrv;
 	a.addr = q->e->addr;
 	a.naddr = q->e->naddr;
-	q->cb(&a, q->arg);
+	if (q->cb != NULL)
+		q->cb(&a, q->arg);
 	if (q->result == RELAY_OK) {
 		dns_remember(q->dns, q->e, q->ttl);
 		q->e = NULL;
@@ -527,8 +526,6 @@ dns_srv_done(void *arg, int status, int timeouts, unsigned char *buf, int len)
 	struct relay_query	*q = arg;
 
 	(void)timeouts;
-	if (status == ARES_EDESTRUCTION)
-		q->cb = NULL;
 	if (status != ARES_SUCCESS)
 		dns_failed(q, status);
 	else if ((q->e->srv = calloc(DNS_SRV_MAX, sizeof(struct srv))) == NULL)
@@ -556,8 +553,6 @@ dns_addr_done(void *arg, int status, int timeouts, struct ares_addrinfo *ai)
 	struct relay_addr		*a;
 
 	(void)timeouts;
-	if (status == ARES_EDESTRUCTION)
-		q->cb = NULL;
 	if (status != ARES_SUCCESS)
 		dns_failed(q, status);
 	else if ((q->e->addr = calloc(DNS_ADDR_MAX, sizeof(*a))) == NULL)

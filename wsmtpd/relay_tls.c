@@ -25,7 +25,8 @@ struct relay_tls {
 };
 
 static int	 relay_tls_anchors(struct relay_tls *, const struct conf *);
-static int	 relay_tls_crls(struct relay_tls *, const struct conf_trust *);
+static int	 relay_tls_crls(struct relay_tls *, const struct conf_trust *,
+		    int);
 static int	 relay_tls_signed(X509_CRL *, const struct conf_trust *);
 static const char *relay_tls_revoked(const struct relay_tls *, X509 *);
 
@@ -34,6 +35,7 @@ relay_tls_new(const struct conf *conf)
 {
 	struct conf_trust	*t;
 	struct relay_tls	*rt;
+	int			 n = 0;
 
 	if ((rt = calloc(1, sizeof(*rt))) == NULL) {
 		log_warn("tls");
@@ -53,7 +55,7 @@ relay_tls_new(const struct conf *conf)
 	if (relay_tls_anchors(rt, conf) == -1)
 		goto err;
 	TAILQ_FOREACH(t, &conf->trusts, entry)
-		if (relay_tls_crls(rt, t) == -1)
+		if (relay_tls_crls(rt, t, ++n) == -1)
 			goto err;
 	return rt;
 err:
@@ -93,8 +95,9 @@ relay_tls_anchors(struct relay_tls *rt, const struct conf *conf)
 	return ret;
 }
 
+/* nth: file names stay with the parent. */
 static int
-relay_tls_crls(struct relay_tls *rt, const struct conf_trust *t)
+relay_tls_crls(struct relay_tls *rt, const struct conf_trust *t, int nth)
 {
 	X509_CRL	*crl;
 	BIO		*bio;
@@ -103,13 +106,13 @@ relay_tls_crls(struct relay_tls *rt, const struct conf_trust *t)
 	if (t->crl.len == 0)
 		return 0;
 	if ((bio = BIO_new_mem_buf(t->crl.data, (int)t->crl.len)) == NULL) {
-		log_warnx("%s: out of memory", t->crl.path);
+		log_warnx("trust anchor %d: out of memory", nth);
 		return -1;
 	}
 	while ((crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
 		if (!relay_tls_signed(crl, t)) {
-			log_warnx("%s: not signed by a certificate in %s",
-			    t->crl.path, t->ca.path);
+			log_warnx("trust anchor %d: its CRL is not its own",
+			    nth);
 			X509_CRL_free(crl);
 			break;
 		}
@@ -122,7 +125,7 @@ relay_tls_crls(struct relay_tls *rt, const struct conf_trust *t)
 	BIO_free(bio);
 	if (crl != NULL || n == 0) {
 		if (n == 0)
-			log_warnx("%s: no usable CRL", t->crl.path);
+			log_warnx("trust anchor %d: no usable CRL", nth);
 		return -1;
 	}
 	return 0;

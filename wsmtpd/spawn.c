@@ -36,6 +36,7 @@
 #define HANG_TIME	5		/* s from a closed channel to SIGKILL */
 #define STOP_PHASE	(3 * 1000)	/* ms for one of spawn_phases */
 #define STOP_TOTAL	(10 * 1000)	/* ms, then SIGKILL */
+#define STOP_LAST	(2 * 1000)	/* ms, then SIGKILL for control as well */
 
 /* Which program each process is, and where it is confined. */
 static const struct {
@@ -575,7 +576,9 @@ spawn_died(struct child *ch, int status)
 	char			 how[128];
 
 	spawn_describe(status, how, sizeof(how));
-	if (was != CHILD_STOPPING || status != 0)
+	/* One that had not begun was told by SIGTERM. */
+	if (was != CHILD_STOPPING || (status != 0 &&
+	    !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)))
 		log_warnx("%s (pid %d) %s", ch->name, (int)ch->pid, how);
 	ch->pid = 0;
 	ch->state = CHILD_DOWN;
@@ -672,17 +675,21 @@ spawn_stop_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct parent	*pp = arg;
 	struct child	*ch;
+	unsigned int	 left;
 
 	(void)fd;
 	(void)what;
 	if (wstime_now() >= pp->stop_end) {
+		/* Control is spared until it has told that the rest is gone. */
+		left = spawn_left(pp, STOP_PHASES - 2);
 		TAILQ_FOREACH(ch, &pp->children, entry)
-			if (ch->pid != 0) {
+			if (ch->pid != 0 &&
+			    (left == 0 || ch->role != P_CONTROL)) {
 				log_warnx("%s (pid %d) does not end: killed",
 				    ch->name, (int)ch->pid);
 				kill(ch->pid, SIGKILL);
 			}
-		pp->stop_end += STOP_TOTAL;
+		pp->stop_end += STOP_LAST;
 	}
 	spawn_stop_phase(pp);
 }

@@ -129,7 +129,8 @@ main(int argc, char **argv)
 	if (o.ready_fd != -1 &&
 	    fcntl(o.ready_fd, F_SETFD, FD_CLOEXEC) == -1)
 		fatal("-R %d", o.ready_fd);
-	if ((p.conf = parent_read(p.conf_path, CHECK_PORTS)) == NULL)
+	if ((p.conf = parent_read(p.conf_path, CHECK_PORTS |
+	    (o.check ? CHECK_DATES : 0))) == NULL)
 		return EX_CONFIG;
 	if (o.check)
 		return parent_check(p.conf, &o);

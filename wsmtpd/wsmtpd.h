@@ -20,6 +20,7 @@ int	 parse_set_macro(const char *);
 /* --- check.c: wsmtpd -n ------------------------------------------------- */
 
 #define CHECK_PORTS	0x1	/* try to bind the listeners: not while running */
+#define CHECK_DATES	0x2	/* an expired certificate is an error, too */
 
 /*
  * Judges a configuration whose files load_files() has read: users of the

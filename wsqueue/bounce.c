@@ -26,6 +26,7 @@
 #define BOUNCE_GATHER	250		/* ms: recipients that fail together */
 #define BOUNCE_ANSWER	120000		/* ms soap may take */
 #define BOUNCE_LATER	30000		/* ms until it is asked again */
+#define BOUNCE_AGAIN	1000		/* ms after a soap process died */
 #define BOUNCE_JOBS	32		/* at soap at a time */
 
 enum bounce_state { BS_WAIT, BS_SENT, BS_WRITING };
@@ -432,7 +433,7 @@ bounce_peer_down(struct queue *q, struct chan *c)
 		if (b->state == BS_SENT && b->chan == c) {
 			b->chan = NULL;
 			/* Moves forward in the tree at most once more. */
-			bounce_put(b, BS_WAIT, now + QUEUE_SOON);
+			bounce_put(b, BS_WAIT, now + BOUNCE_AGAIN);
 		}
 	}
 }

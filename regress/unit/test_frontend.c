@@ -5,6 +5,7 @@
  */
 #include "compat.h"
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -56,6 +57,7 @@ static void	 test_bad_answer(void);
 static void	 test_limits(void);
 static void	 test_slow(void);
 static void	 test_slow_reader(void);
+static void	 test_descriptors(void);
 static void	 test_reload(void);
 static void	 test_shutdown(void);
 
@@ -781,6 +783,33 @@ test_slow_reader(void)
 	kid_reload(&kid, conf);
 }
 
+/* Out of descriptors: it neither spins nor stays deaf. */
+static void
+test_descriptors(void)
+{
+#ifdef __linux__
+	struct rlimit	 lim = { 32, 32 }, was;
+	struct testtls	 t;
+	int		 fd[40];
+	size_t		 i;
+
+	is_int(prlimit(kid.pid, RLIMIT_NOFILE, &lim, &was), 0, "few files");
+	for (i = 0; i < nitems(fd); i++)
+		fd[i] = testnet_connect(port);
+	while (kid_stat(&kid, "refused_connections") < 2)
+		;
+	ok(kid_logged("accept: Too many open files"), "says why");
+	for (i = 0; i < nitems(fd); i++)
+		close(fd[i]);
+	dial(&t, "a.test");
+	converse(&t, POST "Content-Length: 2\r\n\r\nhi", "hi");
+	testtls_close(&t);
+	ok(kid_stat(&kid, "refused_connections") < 40, "the rest could wait");
+	while (kid_stat(&kid, "connections_open") != 0)
+		;
+#endif
+}
+
 /* --- reload, shutdown -------------------------------------------------------------- */
 
 static void
@@ -900,12 +929,13 @@ main(void)
 	test_shutdown();
 	start();
 	l->port = port;
+	test_descriptors();
 	stop();
 
 	conf_free(conf);
 	testcert_free(&ca);
 	testcert_free(&cert_a);
 	testcert_free(&cert_b);
-	testdir_leave(dir);
-	return done();
+	ok(chdir("/") == 0 && testdir_remove(dir) == 0, "nothing is left");
+	return done_testing();
 }

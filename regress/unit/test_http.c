@@ -465,5 +465,5 @@ main(void)
 	test_extensions();
 	test_eof();
 	test_fields();
-	return done();
+	return done_testing();
 }

@@ -163,5 +163,5 @@ main(void)
 	test_share(300, 100, 0, 300.0 / 401);
 	test_all_kept();
 	test_none();
-	return done();
+	return done_testing();
 }

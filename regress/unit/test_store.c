@@ -434,6 +434,8 @@ test_maintain(void)
 		txn = store_begin(s);
 		for (k = 0; k < 100; k++) {
 			snprintf(key, sizeof(key), "%u", k);
+			/* Only what differs is logged. */
+			memset(val, (int)(i + k), sizeof(val));
 			bad |= store_put(store_table(s, "a"), txn, key,
 			    strlen(key), val, sizeof(val));
 		}

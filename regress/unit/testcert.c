@@ -53,7 +53,7 @@ static void
 testcert_make(struct testcert *t, const struct testcert *ca, const char *name)
 {
 	static long	 serial;
-	char		 san[300];
+	char		 san[300], cn[64];
 	X509_NAME	*subject;
 	BIO		*bio;
 
@@ -65,9 +65,10 @@ testcert_make(struct testcert *t, const struct testcert *ca, const char *name)
 	X509_gmtime_adj(X509_getm_notBefore(t->x), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(t->x), 86400);
 	X509_set_pubkey(t->x, t->key);
+	snprintf(cn, sizeof(cn), "%.*s", (int)strcspn(name, ","), name);
 	subject = X509_get_subject_name(t->x);
 	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
-	    (const unsigned char *)name, -1, -1, 0);
+	    (const unsigned char *)cn, -1, -1, 0);
 	X509_set_issuer_name(t->x, X509_get_subject_name(ca->x));
 	testcert_ext(t->x, ca->x, NID_subject_key_identifier, "hash");
 	if (t == ca) {
@@ -116,7 +117,7 @@ testcert_crl(const struct testcert *ca, const X509 *x)
 	X509_CRL	*crl;
 	ASN1_TIME	*now = X509_gmtime_adj(NULL, -60);
 	ASN1_TIME	*next = X509_gmtime_adj(NULL, 86400);
-	BIO		*bio;
+	BIO		*bio = NULL;
 
 	if ((crl = X509_CRL_new()) == NULL || now == NULL || next == NULL)
 		testcert_die("CRL");

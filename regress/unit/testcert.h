@@ -13,6 +13,7 @@ struct testcert {
 
 /* Exits the test when it cannot be made. */
 void	 testcert_ca(struct testcert *, const char *name);
+/* More names: "a.test,DNS:b.test". */
 void	 testcert_issue(struct testcert *, const struct testcert *ca,
 	    const char *dns_name);
 /* A CRL of ca that revokes x (may be NULL); malloc'ed PEM. */

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: ISC
+# WSEmail: everything starts here (GNU make or BSD make).
+#	make			builds
+#	make deps		installs the packages that are missing (see packages)
+#	make demo, demo-stop	two domains on this machine; ends them
+#	make regress [T=unit]	the tests, or those below regress/unit
+#	make lint		what CI asks of the sources and the manuals
+#	make install [DESTDIR=], uninstall, dist, clean
+# Flags, paths and the version are in Makefile.inc.
+
+include Makefile.inc
+
+SUBDIRS =	lib wsmtpd wsqueue wslocal wsctl wsmail
+TESTDIRS =	regress/unit
+JOBS !=		getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
+T =
+
+MAN1 =		man/wsmail.1
+MAN5 =		man/wsmtpd.conf.5 man/wsmtpd-users.5 man/wsemail-store.5 \
+		man/wsemail-log.5
+MAN7 =		man/wsemail.7
+MAN8 =		man/wsmtpd.8 man/wsqueue.8 man/wslocal.8 man/wsctl.8 \
+		man/wsctl-ca.8
+CHILDREN =	wsmtpd/wsmtpd-control wsmtpd/wsmtpd-frontend \
+		wsmtpd/wsmtpd-soap wsmtpd/wsmtpd-keys wsmtpd/wsmtpd-relay \
+		wsqueue/wsqueue wslocal/wslocal
+
+all: have-packages $(SUBDIRS)
+
+# Says what to do instead of a page of compiler errors.
+have-packages:
+	@pkg-config --exists $(PKGS) libtls libxml-2.0 libcares 2>/dev/null || \
+	    { echo "libraries are missing: run make deps" >&2; exit 1; }
+
+$(SUBDIRS): have-packages
+	@cd $@ && $(MAKE) all
+
+wsmtpd wsqueue wslocal wsctl wsmail $(TESTDIRS): lib
+# Its tests start the programs and link parts of them.
+wsctl: wsmtpd
+$(TESTDIRS): have-packages wsmtpd wsqueue wslocal wsctl wsmail
+	@cd $@ && $(MAKE) all
+
+deps:
+	@sh etc/deps.sh $(CI)
+
+demo: deps
+	@$(MAKE) all
+	@sh etc/demo.sh start
+
+demo-stop:
+	@sh etc/demo.sh stop
+
+regress: deps
+	@$(MAKE) $(TESTDIRS)
+	@sh regress/regress.sh -j $(JOBS) $(T)
+
+lint:
+	@sh regress/lint.sh
+
+install: all
+	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' \
+	    LIBEXECDIR='$(LIBEXECDIR)' MANDIR='$(MANDIR)' \
+	    DATADIR='$(DATADIR)' SYSCONFDIR='$(SYSCONFDIR)' \
+	    UNITDIR='$(UNITDIR)' SPOOLDIR='$(SPOOLDIR)' RUNDIR='$(RUNDIR)' \
+	    CHILDREN='$(CHILDREN)' MAN='$(MAN1) $(MAN5) $(MAN7) $(MAN8)' \
+	    sh etc/install.sh install
+
+uninstall:
+	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' \
+	    LIBEXECDIR='$(LIBEXECDIR)' MANDIR='$(MANDIR)' \
+	    DATADIR='$(DATADIR)' SYSCONFDIR='$(SYSCONFDIR)' \
+	    UNITDIR='$(UNITDIR)' SPOOLDIR='$(SPOOLDIR)' RUNDIR='$(RUNDIR)' \
+	    CHILDREN='$(CHILDREN)' MAN='$(MAN1) $(MAN5) $(MAN7) $(MAN8)' \
+	    sh etc/install.sh uninstall
+
+# A tarball of what git tracks.
+dist:
+	mkdir -p dist
+	git archive --prefix=wsemail-$(VERSION)/ HEAD | \
+	    gzip -9n >dist/wsemail-$(VERSION).tar.gz
+	@echo dist/wsemail-$(VERSION).tar.gz
+
+clean:
+	@for d in $(SUBDIRS) $(TESTDIRS); do (cd $$d && $(MAKE) clean) || \
+	    exit 1; done
+	rm -f .flags .depend.mk
+
+.PHONY: all have-packages deps demo demo-stop regress lint install uninstall \
+	dist clean $(SUBDIRS) $(TESTDIRS)

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Composing a SOAP envelope with its Security header, by soap and by
+ * wsmail.  Every part that is signed is written as a fragment that declares
+ * its own prefixes, in exclusive canonical form, so that its digest is that
+ * of the very octets sent.  Prefixes: s SOAP, w the operation, x NS_WSE2,
+ * wsa, wsse, wsu, ds.
+ *
+ * Order of calls: init, headers and body, timestamp, at most one token; then
+ * either soapenv_finish() with no signature, or soapenv_signedinfo(), the
+ * value by who has the key, soapenv_finish().  Errors stick and are told by
+ * soapenv_finish().
+ */
+#ifndef SOAPENV_H
+#define SOAPENV_H
+
+#include "msg_queue.h"
+#include "wss.h"
+
+#define SOAPENV_REFS	16
+
+struct soapenv {
+	int		 soap12;
+	struct wbuf	 header;	/* header blocks but Security */
+	struct wbuf	 security;	/* Timestamp, token */
+	struct wbuf	 keyinfo;
+	struct wbuf	 body;
+	struct wbuf	 signedinfo;
+	struct wss_ref	 ref[SOAPENV_REFS];
+	size_t		 nref;
+	int		 error;
+};
+
+void	 soapenv_init(struct soapenv *, int soap12);
+void	 soapenv_free(struct soapenv *);
+/* A WS-Addressing header: name "To", "Action", "MessageID", "RelatesTo". */
+void	 soapenv_wsa(struct soapenv *, const char *name, const char *value);
+/*
+ * The Delivery header; kind, from and to may be NULL.  rcpt[i].orig goes
+ * into the `for` attribute when it is not empty.
+ */
+void	 soapenv_delivery(struct soapenv *, const char *kind, const char *from,
+	    const char *to, const struct rcpt *, size_t);
+/* Body with one element <w:op xmlns:w=ns>content</w:op>. */
+void	 soapenv_body(struct soapenv *, const char *ns, const char *op,
+	    const struct wbuf *content);
+void	 soapenv_timestamp(struct soapenv *, int64_t now, unsigned int life);
+void	 soapenv_token_password(struct soapenv *, const char *user,
+	    const char *password);
+void	 soapenv_token_mac(struct soapenv *, const char *user,
+	    const uint8_t *salt, size_t, uint32_t iterations);
+void	 soapenv_token_cert(struct soapenv *, X509 *);
+void	 soapenv_token_thumbprint(struct soapenv *, X509 *);
+/* The octets to sign with this algorithm; NULL on error. */
+const struct wbuf *soapenv_signedinfo(struct soapenv *, const char *alg);
+/* The whole envelope; value NULL: unsigned.  0, or -1 and errno. */
+int	 soapenv_finish(struct soapenv *, const uint8_t *value, size_t,
+	    struct wbuf *out);
+
+#endif /* SOAPENV_H */

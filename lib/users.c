@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: ISC */
+#include "compat.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+
+#include <openssl/evp.h>
+
+#include "addr.h"
+#include "users.h"
+
+/* RFC 7914 section 2; about 32 MB and some tens of ms. */
+#define SCRYPT_LN	15
+#define SCRYPT_R	8
+#define SCRYPT_P	1
+#define SCRYPT_MEM	(256UL << 20)
+
+#define B64_MAX		64
+
+static void	 b64_put(char *, const uint8_t *, size_t);
+static int	 b64_get(const char *, size_t, uint8_t *, size_t);
+static int	 scrypt(const char *, const uint8_t *, int, int, int,
+		    uint8_t *);
+static char	*line_field(char **);
+static int	 users_line(struct conf *, char *, const char **);
+static void	 users_empty(struct conf *);
+
+/* Standard base64 with padding (RFC 4648 section 4). */
+static void
+b64_put(char *dst, const uint8_t *src, size_t len)
+{
+	(void)EVP_EncodeBlock((unsigned char *)dst, src, (int)len);
+}
+
+/* Exactly n octets out of exactly len characters.  0 or -1. */
+static int
+b64_get(const char *src, size_t len, uint8_t *dst, size_t n)
+{
+	uint8_t	 buf[B64_MAX];
+	int	 got, pad = 0;
+
+	if (len % 4 != 0 || len == 0 || len / 4 * 3 > sizeof(buf))
+		return -1;
+	while (pad < 2 && src[len - 1 - (size_t)pad] == '=')
+		pad++;
+	got = EVP_DecodeBlock(buf, (const unsigned char *)src, (int)len);
+	if (got < 0 || (size_t)(got - pad) != n)
+		return -1;
+	memcpy(dst, buf, n);
+	explicit_bzero(buf, sizeof(buf));
+	return 0;
+}
+
+static int
+scrypt(const char *pw, const uint8_t *salt, int ln, int r, int p,
+    uint8_t *out)
+{
+	return EVP_PBE_scrypt(pw, strlen(pw), salt, USERS_SALT_LEN,
+	    (uint64_t)1 << ln, (uint64_t)r, (uint64_t)p, SCRYPT_MEM, out,
+	    USERS_KEY_LEN) == 1 ? 0 : -1;
+}
+
+int
+users_derive(const char *password, const uint8_t *salt, size_t saltlen,
+    uint32_t iterations, uint8_t key[USERS_KEY_LEN])
+{
+	return PKCS5_PBKDF2_HMAC(password, (int)strlen(password), salt,
+	    (int)saltlen, (int)iterations, EVP_sha256(), USERS_KEY_LEN, key) ==
+	    1 ? 0 : -1;
+}
+
+int
+users_set_password(struct conf_user *u, const char *password)
+{
+	uint8_t	 salt[USERS_SALT_LEN], key[USERS_KEY_LEN];
+	char	 s[B64_MAX], k[B64_MAX], *text = NULL, *mac = NULL;
+	int	 ret = -1;
+
+	arc4random_buf(salt, sizeof(salt));
+	if (scrypt(password, salt, SCRYPT_LN, SCRYPT_R, SCRYPT_P, key) == -1)
+		goto out;
+	b64_put(s, salt, sizeof(salt));
+	b64_put(k, key, sizeof(key));
+	if (asprintf(&text, "$scrypt$ln=%d,r=%d,p=%d$%s$%s", SCRYPT_LN,
+	    SCRYPT_R, SCRYPT_P, s, k) == -1)
+		goto out;
+	arc4random_buf(salt, sizeof(salt));
+	if (users_derive(password, salt, sizeof(salt), USERS_MAC_ITERATIONS,
+	    key) == -1)
+		goto out;
+	b64_put(s, salt, sizeof(salt));
+	b64_put(k, key, sizeof(key));
+	if (asprintf(&mac, "pbkdf2-sha256$%d$%s$%s", USERS_MAC_ITERATIONS, s,
+	    k) == -1) {
+		mac = NULL;
+		goto out;
+	}
+	free(u->text);
+	free(u->mac);
+	u->text = text;
+	u->mac = mac;
+	text = NULL;
+	ret = 0;
+out:
+	free(text);
+	explicit_bzero(key, sizeof(key));
+	explicit_bzero(k, sizeof(k));
+	return ret;
+}
+
+int
+users_check_text(const char *verifier, const char *password)
+{
+	uint8_t		 salt[USERS_SALT_LEN], want[USERS_KEY_LEN],
+			 got[USERS_KEY_LEN];
+	const char	*s, *k;
+	int		 ln, r, p, n = 0, wrong;
+
+	if (sscanf(verifier, "$scrypt$ln=%2d,r=%2d,p=%2d$%n", &ln, &r, &p,
+	    &n) != 3 || n == 0 || ln < 10 || ln > 20 || r < 1 || r > 32 ||
+	    p < 1 || p > 16)
+		return -1;
+	s = verifier + n;
+	if ((k = strchr(s, '$')) == NULL ||
+	    b64_get(s, (size_t)(k - s), salt, sizeof(salt)) == -1 ||
+	    b64_get(k + 1, strlen(k + 1), want, sizeof(want)) == -1 ||
+	    scrypt(password, salt, ln, r, p, got) == -1)
+		return -1;
+	wrong = timingsafe_bcmp(want, got, sizeof(got));
+	explicit_bzero(want, sizeof(want));
+	explicit_bzero(got, sizeof(got));
+	return !wrong;
+}
+
+int
+users_parse_mac(const char *mac, uint32_t *iterations,
+    uint8_t salt[USERS_SALT_LEN], uint8_t key[USERS_KEY_LEN])
+{
+	const char	*s, *k;
+	unsigned int	 it;
+	int		 n = 0;
+
+	if (sscanf(mac, "pbkdf2-sha256$%9u$%n", &it, &n) != 1 || n == 0 ||
+	    it < 1000)
+		return -1;
+	s = mac + n;
+	if ((k = strchr(s, '$')) == NULL ||
+	    b64_get(s, (size_t)(k - s), salt, USERS_SALT_LEN) == -1 ||
+	    b64_get(k + 1, strlen(k + 1), key, USERS_KEY_LEN) == -1)
+		return -1;
+	*iterations = it;
+	return 0;
+}
+
+static char *
+line_field(char **p)
+{
+	char	*s = *p, *end;
+
+	if (s == NULL)
+		return NULL;
+	if ((end = strchr(s, ':')) != NULL)
+		*end++ = '\0';
+	*p = end;
+	return s;
+}
+
+/* One line into c->users.  0, or -1 with what was expected. */
+static int
+users_line(struct conf *c, char *line, const char **why)
+{
+	struct conf_user	*u;
+	const char		*errstr = NULL;
+	char			 addr[ADDR_MAX + 1], *f[5];
+	size_t			 i;
+
+	for (i = 0; i < nitems(f); i++)
+		f[i] = line_field(&line);
+	*why = "expected name:flags:quota:text:mac";
+	if (f[4] == NULL || line != NULL)
+		return -1;
+	*why = "expected an address first";
+	if (addr_normalize(f[0], addr, sizeof(addr)) == -1)
+		return -1;
+	*why = "a user named twice";
+	if (conf_user(c, addr) != NULL)
+		return -1;
+	*why = "expected - or disabled as flags";
+	if (strcmp(f[1], "-") != 0 && strcmp(f[1], "disabled") != 0)
+		return -1;
+	*why = "out of memory";
+	if ((u = calloc(1, sizeof(*u))) == NULL)
+		return -1;
+	TAILQ_INSERT_TAIL(&c->users, u, entry);
+	u->disabled = strcmp(f[1], "disabled") == 0;
+	u->quota = -1;
+	if ((u->name = strdup(addr)) == NULL ||
+	    (strcmp(f[3], "*") != 0 && (u->text = strdup(f[3])) == NULL) ||
+	    (strcmp(f[4], "*") != 0 && (u->mac = strdup(f[4])) == NULL))
+		return -1;
+	*why = "expected octets or - as quota";
+	if (strcmp(f[2], "-") != 0)
+		u->quota = strtonum(f[2], 0, INT64_MAX, &errstr);
+	return errstr == NULL ? 0 : -1;
+}
+
+static void
+users_empty(struct conf *c)
+{
+	struct conf_user	*u;
+
+	while ((u = TAILQ_FIRST(&c->users)) != NULL) {
+		TAILQ_REMOVE(&c->users, u, entry);
+		free(u->name);
+		free(u->text);
+		free(u->mac);
+		free(u);
+	}
+}
+
+int
+users_read(struct conf *c, const char *path, char *errbuf, size_t size)
+{
+	const char	*why;
+	FILE		*f;
+	char		*line = NULL;
+	size_t		 cap = 0, n = 0;
+	ssize_t		 len;
+	int		 ret = 0;
+
+	users_empty(c);
+	if ((f = fopen(path, "re")) == NULL) {
+		snprintf(errbuf, size, "%s: %s", path, strerror(errno));
+		return -1;
+	}
+	while (ret == 0 && (len = getline(&line, &cap, f)) != -1) {
+		n++;
+		line[strcspn(line, "\r\n")] = '\0';
+		if (line[0] == '\0' || line[0] == '#')
+			continue;
+		if (users_line(c, line, &why) == -1) {
+			snprintf(errbuf, size, "%s:%zu: %s", path, n, why);
+			errno = EINVAL;
+			ret = -1;
+		}
+	}
+	if (ret == 0 && ferror(f)) {
+		snprintf(errbuf, size, "%s: %s", path, strerror(errno));
+		ret = -1;
+	}
+	if (line != NULL)
+		freezero(line, cap);
+	fclose(f);
+	return ret;
+}
+
+int
+users_write(const struct conf *c, const char *path)
+{
+	const struct conf_user	*u;
+	FILE			*f = NULL;
+	char			*tmp = NULL, *copy = NULL;
+	int			 fd = -1, dfd = -1, saved;
+
+	if (asprintf(&tmp, "%s.XXXXXXXXXX", path) == -1)
+		return -1;
+	if ((copy = strdup(path)) == NULL || (fd = mkstemp(tmp)) == -1)
+		goto err;
+	if (fchmod(fd, 0600) == -1 || (f = fdopen(fd, "w")) == NULL)
+		goto err;
+	fd = -1;
+	fprintf(f, "# users of wsmtpd(8); written by wsctl(8)\n");
+	TAILQ_FOREACH(u, &c->users, entry) {
+		fprintf(f, "%s:%s:", u->name, u->disabled ? "disabled" : "-");
+		if (u->quota >= 0)
+			fprintf(f, "%lld", (long long)u->quota);
+		else
+			putc('-', f);
+		fprintf(f, ":%s:%s\n", u->text != NULL ? u->text : "*",
+		    u->mac != NULL ? u->mac : "*");
+	}
+	if (fflush(f) == EOF || fsync(fileno(f)) == -1)
+		goto err;
+	if (fclose(f) == EOF) {
+		f = NULL;
+		goto err;
+	}
+	f = NULL;
+	if (rename(tmp, path) == -1 ||
+	    (dfd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) ==
+	    -1 || fsync(dfd) == -1)
+		goto err;
+	close(dfd);
+	free(copy);
+	free(tmp);
+	return 0;
+err:
+	saved = errno;
+	if (f != NULL)
+		fclose(f);
+	if (fd != -1)
+		close(fd);
+	if (dfd != -1)
+		close(dfd);
+	(void)unlink(tmp);
+	free(copy);
+	free(tmp);
+	errno = saved;
+	return -1;
+}

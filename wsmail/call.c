@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One operation from the user's side: composed, authenticated, posted; the
+ * answer parsed, its signature checked where the request was signed, a fault
+ * turned into words and a sysexits(3) code.
+ */
+#include "compat.h"
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <readpassphrase.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+
+#include "addr.h"
+#include "mailfile.h"
+#include "msg_queue.h"
+#include "soapenv.h"
+#include "users.h"
+#include "wsemail.h"
+#include "wsmail.h"
+#include "wstime.h"
+
+#define REQUEST_LIFE	60		/* s */
+#define ITERATIONS_MAX	100000000
+
+extern char	**environ;
+
+static char	*session_command(const char *);
+static int	 session_password(struct session *);
+static int	 session_mackey(struct session *);
+static int	 session_cert(struct session *);
+static int	 call_sign(const struct session *, const struct wbuf *,
+		    uint8_t **, size_t *);
+static int	 call_compose(struct session *, const char *, const char *,
+		    const struct wbuf *, const char *const *, size_t, int,
+		    struct wbuf *, char *);
+static int	 call_exchange(struct session *, const char *, const char *,
+		    const struct wbuf *, const char *const *, size_t, int,
+		    unsigned int, struct answer *);
+static int	 answer_read(struct session *, const char *, int,
+		    const char *, struct answer *);
+static int	 answer_signature(struct session *, struct wss *, const char *);
+static int	 answer_fault(struct answer *, xmlNodePtr);
+
+int
+session_open(struct session *s, const struct account *acc)
+{
+	int	 code = 0;
+
+	memset(s, 0, sizeof(*s));
+	s->acc = acc;
+	if (acc->auth == AUTH_CERTIFICATE && (code = session_cert(s)) != 0)
+		return code;
+	s->conn = conn_open(acc, &code);
+	return code;
+}
+
+void
+session_close(struct session *s)
+{
+	conn_close(s->conn);
+	if (s->password != NULL)
+		freezero(s->password, strlen(s->password));
+	X509_free(s->cert);
+	EVP_PKEY_free(s->key);
+	explicit_bzero(s, sizeof(*s));
+}
+
+/* The first line that sh -c command prints; caller frees.  NULL: printed. */
+static char *
+session_command(const char *command)
+{
+	const char	*argv[] = { "sh", "-c", command, NULL };
+	posix_spawn_file_actions_t fa;
+	FILE		*f;
+	char		*line = NULL;
+	size_t		 cap = 0;
+	ssize_t		 n = -1;
+	pid_t		 pid;
+	int		 fd[2], status, r;
+
+	if (pipe2(fd, O_CLOEXEC) == -1)
+		return NULL;
+	(void)posix_spawn_file_actions_init(&fa);
+	(void)posix_spawn_file_actions_adddup2(&fa, fd[1], STDOUT_FILENO);
+	r = posix_spawn(&pid, "/bin/sh", &fa, NULL, (char *const *)argv,
+	    environ);
+	(void)posix_spawn_file_actions_destroy(&fa);
+	close(fd[1]);
+	if (r != 0 || (f = fdopen(fd[0], "r")) == NULL) {
+		fprintf(stderr, "wsmail: password-command: %s\n",
+		    strerror(r != 0 ? r : errno));
+		close(fd[0]);
+		return NULL;
+	}
+	n = getline(&line, &cap, f);
+	fclose(f);
+	if (waitpid(pid, &status, 0) == -1 || status != 0 || n <= 0) {
+		fprintf(stderr, "wsmail: password-command: %s\n",
+		    n <= 0 ? "no output" : "failed");
+		if (line != NULL)
+			freezero(line, cap);
+		return NULL;
+	}
+	line[strcspn(line, "\r\n")] = '\0';
+	return line;
+}
+
+static int
+session_password(struct session *s)
+{
+	char	 buf[1024], prompt[ADDR_MAX + 32];
+
+	if (s->password != NULL)
+		return 0;
+	if (s->acc->password_command != NULL) {
+		s->password = session_command(s->acc->password_command);
+		return s->password != NULL ? 0 : EX_CONFIG;
+	}
+	snprintf(prompt, sizeof(prompt), "Password of %s: ", s->acc->address);
+	if (readpassphrase(prompt, buf, sizeof(buf), RPP_REQUIRE_TTY) ==
+	    NULL) {
+		fprintf(stderr, "wsmail: no terminal to ask for the password; "
+		    "set password-command\n");
+		return EX_CONFIG;
+	}
+	s->password = strdup(buf);
+	explicit_bzero(buf, sizeof(buf));
+	return s->password != NULL ? 0 : EX_OSERR;
+}
+
+/*
+ * The key of the salted password MAC: asks for the user's salt and
+ * iterations, which is all the server hands out before a login.
+ */
+static int
+session_mackey(struct session *s)
+{
+	struct answer	 a;
+	struct wbuf	 w = { 0 };
+	char		*salt64, *derivation;
+	uint8_t		*salt;
+	size_t		 saltlen;
+	int64_t		 it;
+	int		 code;
+
+	if (s->have_mac)
+		return 0;
+	xml_put_elem(&w, "w:user", s->acc->address);
+	code = call_exchange(s, NS_WSE2, "GetAuthParameters", &w, NULL, 0, 1,
+	    60, &a);
+	wbuf_free(&w);
+	if (code != 0)
+		return code;
+	salt64 = answer_text(a.op, "Salt");
+	derivation = answer_text(a.op, "Derivation");
+	it = answer_int(a.op, "Iterations", 0);
+	salt = xml_base64(salt64, &saltlen);
+	code = EX_PROTOCOL;
+	if (salt == NULL || saltlen != sizeof(s->salt) || it < 1000 ||
+	    it > ITERATIONS_MAX || strcmp(derivation, URI_PBKDF2_SHA256) != 0)
+		fprintf(stderr, "wsmail: the server's parameters for the "
+		    "login cannot be used\n");
+	else if ((code = session_password(s)) == 0) {
+		memcpy(s->salt, salt, saltlen);
+		s->iterations = (uint32_t)it;
+		if (users_derive(s->password, salt, saltlen, s->iterations,
+		    s->mackey) == -1)
+			code = EX_SOFTWARE;
+		else
+			s->have_mac = 1;
+	}
+	free(salt);
+	free(salt64);
+	free(derivation);
+	answer_free(&a);
+	return code;
+}
+
+static int
+session_cert(struct session *s)
+{
+	uint8_t	*pem;
+	size_t	 len;
+	BIO	*bio;
+
+	if (s->acc->certificate == NULL || s->acc->key == NULL) {
+		fprintf(stderr, "wsmail: auth certificate needs certificate "
+		    "and key\n");
+		return EX_CONFIG;
+	}
+	if ((pem = mailfile_read(s->acc->certificate, &len)) == NULL ||
+	    (s->cert = pki_cert_pem(pem, len, NULL)) == NULL) {
+		fprintf(stderr, "wsmail: %s: no certificate\n",
+		    s->acc->certificate);
+		free(pem);
+		return EX_CONFIG;
+	}
+	free(pem);
+	if ((pem = mailfile_read(s->acc->key, &len)) != NULL &&
+	    (bio = BIO_new_mem_buf(pem, (int)len)) != NULL) {
+		s->key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+		BIO_free(bio);
+	}
+	if (pem != NULL)
+		freezero(pem, len);
+	if (s->key == NULL || X509_check_private_key(s->cert, s->key) != 1) {
+		fprintf(stderr, "wsmail: %s: not the key of %s\n",
+		    s->acc->key, s->acc->certificate);
+		return EX_CONFIG;
+	}
+	return 0;
+}
+
+/* The signature value over the canonical SignedInfo; caller frees. */
+static int
+call_sign(const struct session *s, const struct wbuf *si, uint8_t **value,
+    size_t *len)
+{
+	const BIGNUM	*r, *sv;
+	const uint8_t	*p;
+	ECDSA_SIG	*sig;
+	EVP_MD_CTX	*ctx;
+	uint8_t		 der[1024], *out;
+	size_t		 n = sizeof(der);
+	unsigned int	 maclen;
+
+	if ((out = malloc(sizeof(der))) == NULL)
+		return EX_OSERR;
+	*value = out;
+	if (s->acc->auth == AUTH_MAC) {
+		HMAC(EVP_sha256(), s->mackey, sizeof(s->mackey), si->data,
+		    si->len, out, &maclen);
+		*len = maclen;
+		return 0;
+	}
+	if ((ctx = EVP_MD_CTX_new()) == NULL || EVP_DigestSignInit(ctx, NULL,
+	    EVP_sha256(), NULL, s->key) != 1 || EVP_DigestSign(ctx, der, &n,
+	    si->data, si->len) != 1) {
+		EVP_MD_CTX_free(ctx);
+		return EX_SOFTWARE;
+	}
+	EVP_MD_CTX_free(ctx);
+	if (EVP_PKEY_base_id(s->key) != EVP_PKEY_EC) {
+		memcpy(out, der, n);
+		*len = n;
+		return 0;
+	}
+	/* XMLDSIG 1.1, 6.4.3: r and s, 32 octets each */
+	p = der;
+	if ((sig = d2i_ECDSA_SIG(NULL, &p, (long)n)) == NULL)
+		return EX_SOFTWARE;
+	ECDSA_SIG_get0(sig, &r, &sv);
+	n = BN_bn2binpad(r, out, 32) == 32 && BN_bn2binpad(sv, out + 32, 32) ==
+	    32;
+	ECDSA_SIG_free(sig);
+	*len = 64;
+	return n ? 0 : EX_SOFTWARE;
+}
+
+static int
+call_compose(struct session *s, const char *ns, const char *op,
+    const struct wbuf *content, const char *const *to, size_t nto, int open,
+    struct wbuf *out, char *msgid)
+{
+	const struct wbuf	*si;
+	struct soapenv		 e;
+	struct rcpt		*rc = NULL;
+	uint8_t			*value = NULL;
+	char			 action[256], uuid[16];
+	size_t			 i, len = 0;
+	int			 code = 0;
+
+	soapenv_init(&e, 0);
+	arc4random_buf(uuid, sizeof(uuid));
+	strlcpy(msgid, "urn:uuid:", 64);
+	for (i = 0; i < 16; i++)
+		snprintf(msgid + strlen(msgid), 4, "%s%02x",
+		    i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+		    (unsigned char)uuid[i]);
+	snprintf(action, sizeof(action), "%s/%s", ns, op);
+	soapenv_wsa(&e, "Action", action);
+	soapenv_wsa(&e, "MessageID", msgid);
+	if (nto > 0) {
+		if ((rc = calloc(nto, sizeof(*rc))) == NULL)
+			code = EX_OSERR;
+		for (i = 0; rc != NULL && i < nto; i++)
+			rc[i].addr = (char *)to[i];
+		if (rc != NULL)
+			soapenv_delivery(&e, KIND_SUBMIT, NULL, NULL, rc, nto);
+		free(rc);
+	}
+	soapenv_body(&e, ns, op, content);
+	if (!open && code == 0) {
+		soapenv_timestamp(&e, wstime_now(), REQUEST_LIFE);
+		switch (s->acc->auth) {
+		case AUTH_PASSWORD:
+			if ((code = session_password(s)) == 0)
+				soapenv_token_password(&e, s->acc->address,
+				    s->password);
+			break;
+		case AUTH_MAC:
+			soapenv_token_mac(&e, s->acc->address, s->salt,
+			    sizeof(s->salt), s->iterations);
+			break;
+		case AUTH_CERTIFICATE:
+			soapenv_token_cert(&e, s->cert);
+			break;
+		}
+		if (code == 0 && s->acc->auth != AUTH_PASSWORD) {
+			si = soapenv_signedinfo(&e, s->acc->auth == AUTH_MAC ?
+			    URI_HMAC_SHA256 : EVP_PKEY_base_id(s->key) ==
+			    EVP_PKEY_EC ? URI_ECDSA_SHA256 : URI_RSA_SHA256);
+			code = si == NULL ? EX_SOFTWARE :
+			    call_sign(s, si, &value, &len);
+		}
+	}
+	if (code == 0 && soapenv_finish(&e, value, len, out) == -1)
+		code = EX_SOFTWARE;
+	if (code == EX_SOFTWARE)
+		fprintf(stderr, "wsmail: the request cannot be composed\n");
+	free(value);
+	soapenv_free(&e);
+	return code;
+}
+
+static int
+call_exchange(struct session *s, const char *ns, const char *op,
+    const struct wbuf *content, const char *const *to, size_t nto, int open,
+    unsigned int timeout, struct answer *a)
+{
+	struct wbuf	 out = { 0 };
+	char		 action[256], msgid[64];
+	int		 code;
+
+	snprintf(action, sizeof(action), "%s/%s", ns, op);
+	code = call_compose(s, ns, op, content, to, nto, open, &out, msgid);
+	if (code == 0)
+		code = conn_post(s->conn, "text/xml; charset=utf-8", action,
+		    &out, &a->http, timeout);
+	wbuf_free(&out);
+	if (code == 0)
+		code = answer_read(s, op, open, msgid, a);
+	return code;
+}
+
+int
+call(struct session *s, const char *ns, const char *op,
+    const struct wbuf *content, const char *const *to, size_t nto,
+    unsigned int timeout, struct answer *a)
+{
+	int	 code;
+
+	if (s->acc->auth == AUTH_MAC && (code = session_mackey(s)) != 0)
+		return code;
+	return call_exchange(s, ns, op, content, to, nto, 0, timeout, a);
+}
+
+/*
+ * An answer to a signed request is signed by the user's own domain, and
+ * says which request it answers.
+ */
+static int
+answer_signature(struct session *s, struct wss *w, const char *msgid)
+{
+	const char	*why = NULL;
+
+	if (w->token != WSS_X509 || w->cert == NULL)
+		why = "the answer is not signed";
+	else if (wss_verify_cert(w) == -1)
+		why = w->why;
+	else if (!pki_names_domain(w->cert, addr_domain(s->acc->address)))
+		why = "the answer's signer is not the account's domain";
+	else if (w->wsa_relatesto == NULL ||
+	    strcmp(w->wsa_relatesto, msgid) != 0)
+		why = "the answer is to another request";
+	if (why == NULL)
+		return 0;
+	fprintf(stderr, "wsmail: %s\n", why);
+	return EX_PROTOCOL;
+}
+
+/* Parses and judges; on success a->op is the answer's element. */
+static int
+answer_read(struct session *s, const char *op, int open, const char *msgid,
+    struct answer *a)
+{
+	static const struct xml_limits	 limits = {
+		64U << 20, 64, 1000000, 64, 100000, 100000
+	};
+	struct wss_rules	 rules = { wstime_now(), 300, 600, 16 };
+	const char		*why = NULL, *id;
+	struct wss		 w;
+	char			 want[128];
+	int			 code = EX_PROTOCOL, examined;
+
+	a->op = NULL;
+	if ((id = http_field(&a->http, "x-request-id")) != NULL)
+		strlcpy(a->reqid, id, sizeof(a->reqid));
+	else
+		a->reqid[0] = '\0';
+	a->doc = xml_parse(a->http.body.data, a->http.body.len, &limits, &why);
+	if (a->doc == NULL) {
+		fprintf(stderr, "wsmail: the server says %d %s (request %s)\n",
+		    a->http.status, http_reason(a->http.status), a->reqid);
+		code = a->http.status >= 500 || a->http.status == 429 ?
+		    EX_TEMPFAIL : EX_PROTOCOL;
+		answer_free(a);
+		return code;
+	}
+	examined = wss_examine(&w, a->doc, &rules);
+	snprintf(want, sizeof(want), "%sResponse", op);
+	if (w.operation != NULL && (xml_is(w.operation, NS_SOAP11, "Fault") ||
+	    xml_is(w.operation, NS_SOAP12, "Fault")))
+		code = answer_fault(a, w.operation);
+	else if (examined == -1 || w.operation == NULL ||
+	    strcmp((const char *)w.operation->name, want) != 0)
+		fprintf(stderr, "wsmail: the answer cannot be used: %s\n",
+		    examined == -1 ? w.why : "not to this operation");
+	else if (!open && s->acc->auth != AUTH_PASSWORD)
+		code = answer_signature(s, &w, msgid);
+	else
+		code = 0;
+	a->op = w.operation;
+	wss_free(&w);
+	if (code != 0)
+		answer_free(a);
+	return code;
+}
+
+/* A fault in words; its detail says which kind of exit it is. */
+static int
+answer_fault(struct answer *a, xmlNodePtr fault)
+{
+	xmlNodePtr	 n, d = NULL;
+	char		*text = NULL;
+	int64_t		 rc = 0;
+	int		 auth = 0;
+
+	for (n = xml_first(fault); n != NULL; n = xml_next(n))
+		if (strcmp((const char *)n->name, "detail") == 0 ||
+		    strcmp((const char *)n->name, "Detail") == 0)
+			d = xml_child(n, NS_WSE2, "Fault");
+	if (d != NULL) {
+		rc = answer_int(d, "ResponseCode", 0);
+		text = answer_text(d, "Message");
+	}
+	if ((n = xml_child(fault, NULL, "faultcode")) != NULL) {
+		char	*code = xml_text(n, 256);
+
+		auth = code != NULL && strstr(code, "FailedAuthentication") !=
+		    NULL;
+		free(code);
+	}
+	fputs("wsmail: ", stderr);
+	out_text(stderr, text != NULL && *text != '\0' ? text :
+	    auth ? "the login was refused" : "the request was refused", 0);
+	fprintf(stderr, " (request %s)\n", a->reqid);
+	free(text);
+	return auth ? EX_NOPERM : rc == ST_TEMPFAIL || a->http.status == 503 ?
+	    EX_TEMPFAIL : rc == ST_NOUSER ? EX_UNAVAILABLE : EX_PROTOCOL;
+}
+
+void
+answer_free(struct answer *a)
+{
+	if (a->doc != NULL)
+		xmlFreeDoc(a->doc);
+	a->doc = NULL;
+	a->op = NULL;
+	http_msg_free(&a->http);
+}
+
+char *
+answer_text(xmlNodePtr n, const char *name)
+{
+	xmlNodePtr	 c;
+	char		*s = NULL;
+
+	if ((c = xml_child(n, NS_WSE, name)) != NULL ||
+	    (c = xml_child(n, NS_WSE2, name)) != NULL)
+		s = xml_text(c, 64U << 20);
+	return s != NULL ? s : strdup("");
+}
+
+int64_t
+answer_int(xmlNodePtr n, const char *name, int64_t def)
+{
+	const char	*errstr;
+	int64_t		 v;
+	char		*s;
+
+	s = name != NULL ? answer_text(n, name) : xml_text(n, 64);
+	v = s == NULL ? def : strtonum(s, INT64_MIN, INT64_MAX, &errstr);
+	if (s == NULL || errstr != NULL)
+		v = def;
+	free(s);
+	return v;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * wsmtpd-soap: parses hostile XML and holds no secret.  soap.c owns the
+ * process and what is asked of other processes; soap_request.c one HTTP
+ * request from its body to its answer; soap_auth.c who asks; soap_send.c and
+ * soap_peer.c mail coming in; soap_mailbox.c, soap_params.c, soap_ext.c the
+ * other operations; soap_reply.c and soap_fault.c what is answered;
+ * soap_relay.c mail going out to a peer; soap_bounce.c notices;
+ * soap_certs.c the certificates; soap_mime.c media types and MTOM.
+ */
+#ifndef SOAP_H
+#define SOAP_H
+
+#include <sys/queue.h>
+
+#include "addr.h"
+#include "idtree.h"
+#include "msg_http.h"
+#include "msg_keys.h"
+#include "msg_local.h"
+#include "msg_queue.h"
+#include "proc.h"
+#include "soapenv.h"
+#include "wsemail.h"
+#include "wsmsg.h"
+#include "wss.h"
+
+struct soap;
+struct request;
+
+/* A hosted domain as this process knows it. */
+struct hosted {
+	TAILQ_ENTRY(hosted) entry;
+	char		*name;
+	X509		*cert;		/* NULL: cannot sign */
+	STACK_OF(X509)	*chain;
+	struct pki_store *clients;	/* anchors of users' certificates */
+};
+
+/* A certificate that a validated request carried, by its thumbprint. */
+struct known_cert {
+	TAILQ_ENTRY(known_cert) entry;
+	uint8_t		 sha1[20];
+	X509		*cert;
+};
+
+/* What a peer's server has of our certificate. */
+struct acquainted {
+	TAILQ_ENTRY(acquainted) entry;
+	char		*from, *to;	/* our domain, the peer's */
+	unsigned int	 wait;		/* whole tokens to send before the next try */
+	unsigned int	 misses;
+};
+
+/*
+ * Something asked of another process.  cb is called once: with the answer,
+ * or with NULL and why when there will be none (the process died, the time
+ * is over: temporary).  Returns 0, or -1: the answer does not parse.
+ */
+typedef int	(*ask_cb)(void *, struct imsg *, const char *why);
+
+struct soap_stats {
+	uint64_t	 requests, faults, auth_ok, auth_refused, replayed;
+	uint64_t	 sent, peer_in, relayed, relay_failed, bounces;
+	uint64_t	 thumbprint_hits, thumbprint_misses;
+};
+
+struct soap {
+	struct proc	*p;
+	uint64_t	 lastid;
+	struct idtree	 wait_keys, wait_queue, wait_local, wait_relay;
+	TAILQ_HEAD(, request) requests;
+	TAILQ_HEAD(, hop) hops;
+	TAILQ_HEAD(, notice) notices;
+	TAILQ_HEAD(, hosted) hosted;
+	struct pki_store *trust;	/* anchors of other domains */
+	TAILQ_HEAD(known_certs, known_cert) known;
+	size_t		 nknown;
+	TAILQ_HEAD(, acquainted) acquainted;
+	size_t		 nacquainted;
+	struct event	*give_up;	/* at shutdown */
+	struct soap_stats st;
+};
+
+struct operation {
+	const char	*ns;
+	const char	*name;
+	const char	*action;
+	int		 anybody;	/* needs no login */
+	void		(*run)(struct request *);
+};
+
+/* A request; freed by the answer (request_answer, request_fault). */
+struct request {
+	TAILQ_ENTRY(request) entry;
+	struct soap	*s;
+	struct chan	*frontend;	/* NULL: gone, the answer goes nowhere */
+	uint64_t	 id;
+	struct http_req	 http;
+	int		 soap12;	/* by media type until the envelope is read */
+	char		*action;	/* SOAPAction or action=, or NULL */
+	xmlDocPtr	 doc;
+	struct wss	 w;
+	struct wss_rules rules;
+	const struct operation *op;
+	char		 principal[ADDR_MAX + 1];	/* who was authenticated */
+	char		 domain[ADDR_DOMAIN_MAX + 1];	/* of ours, that serves */
+	int		 is_peer;	/* principal is a domain */
+	struct replay	 replay;
+	struct soapenv	 env;		/* the answer, while it is signed */
+	void		*state;		/* of the operation */
+	void		(*state_free)(void *);
+};
+
+/* --- soap.c --- */
+/* Empties the wbuf; timeout in s.  0, or -1: cb is not called. */
+int	 soap_ask(struct soap *, enum proc_id, uint32_t type, struct wbuf *,
+	    uint32_t answer, int64_t timeout, ask_cb, void *);
+/* The same to this channel with an id of the other side's choice. */
+int	 soap_ask_chan(struct soap *, struct chan *, uint32_t type, uint64_t id,
+	    struct wbuf *, uint32_t answer, int64_t timeout, ask_cb, void *);
+/* Has keys sign as one of our domains; answer IMSG_SOAP_SIGN_RESULT. */
+int	 soap_ask_sign(struct soap *, const char *domain, const struct wbuf *,
+	    ask_cb, void *);
+int64_t	 soap_limit(const struct soap *, enum limit);
+void	 soap_idle(struct soap *);	/* something ended: perhaps the last */
+void	 soap_rules(const struct soap *, struct wss_rules *);
+void	 soap_xml_limits(const struct soap *, enum limit, struct xml_limits *);
+
+/* --- soap_certs.c --- */
+int	 certs_load(struct soap *);	/* 0 or -1 */
+void	 certs_free(struct soap *);
+struct hosted *certs_hosted(const struct soap *, const char *domain);
+X509	*certs_known(struct soap *, const uint8_t sha1[20]);	/* a reference, or NULL */
+void	 certs_learn(struct soap *, X509 *);
+/* May a thumbprint do, and how it went. */
+int	 certs_acquainted(struct soap *, const char *from, const char *to);
+void	 certs_met(struct soap *, const char *from, const char *to);
+void	 certs_forgotten(struct soap *, const char *from, const char *to);
+
+/* --- soap_mime.c --- */
+struct mime_part {
+	char		*cid;
+	const uint8_t	*data;
+	size_t		 len;
+	int		 used;
+};
+struct mime {
+	int		 soap12;
+	char		*action;	/* action parameter, or NULL */
+	const uint8_t	*root;		/* the envelope */
+	size_t		 root_len;
+	struct mime_part part[32];	/* all others */
+	size_t		 nparts;
+};
+/* 0, or -1 with *why; points into body. */
+int	 mime_read(struct mime *, const char *content_type, const uint8_t *body,
+	    size_t, const char **why);
+void	 mime_free(struct mime *);
+/* Puts the parts where xop:Include stands.  0 or -1 with *why. */
+int	 mime_resolve(struct mime *, xmlDocPtr, const char **why);
+
+/* --- soap_request.c --- */
+int	 request_new(struct soap *, struct chan *, struct imsg *);
+void	 request_authenticated(struct request *);
+void	 request_free(struct request *);
+/* Gives the tree back early: nothing more is read from it. */
+void	 request_drop_tree(struct request *);
+/* Text of an integer child: 1 found, 0 absent, -1 malformed or out of range. */
+int	 request_int(xmlNodePtr, const char *ns, const char *name, int64_t min,
+	    int64_t max, int64_t *);
+
+/* --- soap_auth.c --- */
+void	 auth_start(struct request *);
+/* "alice" or "alice@ours" to an address of a domain of ours: 0 or -1. */
+int	 auth_user_address(struct request *, const char *, char *, size_t);
+
+/* --- soap_reply.c --- */
+/* Answers with <w:name>content</w:name>, signed when the request was. */
+void	 request_answer(struct request *, const struct wbuf *content);
+void	 request_answer_status(struct request *, const char *result,
+	    uint32_t code, const char *text, const char *msgid,
+	    const struct rcpt_status *, size_t, const struct wbuf *more);
+/* Hands octets to the frontend and frees the request. */
+void	 request_respond(struct request *, uint32_t status, const struct wbuf *);
+
+/* --- soap_fault.c --- */
+enum fault { F_CLIENT, F_SERVER, F_MUST_UNDERSTAND, F_VERSION };
+void	 request_fault(struct request *, enum fault, uint32_t code,
+	    const char *text);
+void	 request_fault_wss(struct request *, enum wss_fault, const char *why);
+void	 request_fault_replay(struct request *);
+/* Temporary: what the other processes could not do. */
+void	 request_fault_later(struct request *, const char *why);
+void	 request_fault_header(struct request *, xmlNodePtr);
+
+/* --- the operations --- */
+void	 send_run(struct request *);
+void	 peer_run(struct request *);
+void	 list_run(struct request *);
+void	 retrieve_run(struct request *);
+void	 delete_run(struct request *);
+void	 wait_run(struct request *);
+void	 params_run(struct request *);
+void	 ext_run(struct request *);
+
+/* --- soap_send.c --- */
+/* A message of ours on its way: composed, signed, checked. */
+struct outgoing {
+	struct soap	*s;
+	struct wsmsg	 msg;
+	char		 domain[ADDR_DOMAIN_MAX + 1];	/* signs */
+	struct wbuf	 m;		/* canonical theMessage */
+	struct wbuf	 signedinfo;
+	struct wbuf	 sig;
+	uint8_t		 intent[32];
+	/* 0 and the signature stands in sig, or -1 and why. */
+	void		(*done)(void *, int, const char *why);
+	void		*arg;
+};
+void	 outgoing_clear(struct outgoing *);
+/* Calls done, perhaps at once; o must stay until then. */
+void	 outgoing_sign(struct outgoing *);
+void	 outgoing_facts(const struct outgoing *, struct mail_facts *,
+	    char subject[static 1024]);
+/* What wsqueue said, as the answer to the request. */
+int	 send_submitted(void *, struct imsg *, const char *);
+int	 send_has_sig(xmlNodePtr operation);	/* a theSig with content */
+void	 subject_cut(char *dst, size_t, const char *);
+
+/* --- soap_relay.c --- */
+int	 hop_new(struct soap *, struct chan *, struct imsg *);
+void	 hop_queue_down(struct soap *, struct chan *);
+
+/* --- soap_answer.c --- */
+/* What a peer's server answered to a hop. */
+struct verdict {
+	uint32_t	 code;
+	char		*text;
+	uint32_t	 nrcpt;
+	struct rcpt_status *rcpt;
+	int		 token_unavailable;	/* send the whole certificate */
+};
+void	 verdict_read(struct soap *, const struct relay_result *,
+	    const char *domain, const char *messageid, struct verdict *);
+void	 verdict_free(struct verdict *);
+
+/* --- soap_bounce.c --- */
+int	 notice_new(struct soap *, struct chan *, struct imsg *);
+void	 notice_queue_down(struct soap *, struct chan *);
+
+#endif /* SOAP_H */

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Answers.  Whoever signed the request gets an answer that is signed by the
+ * domain that serves him: Body, Timestamp, the certificate, and what relates
+ * it to the request.  An answer to a password goes unsigned: TLS covers it.
+ */
+#include "compat.h"
+
+#include <stdio.h>
+
+#include "log.h"
+#include "soap.h"
+#include "wstime.h"
+
+#define REPLY_RETRY	30	/* s */
+
+static int	 reply_signed(void *, struct imsg *, const char *);
+static void	 reply_send(struct request *, const uint8_t *, size_t);
+
+void
+request_respond(struct request *r, uint32_t status, const struct wbuf *body)
+{
+	struct http_resp	 resp = { .status = status };
+	struct wbuf		 w = { 0 };
+
+	resp.retry_after = status == 503 ? REPLY_RETRY : 0;
+	resp.content_type = (char *)(uintptr_t)(r->soap12 ?
+	    "application/soap+xml; charset=utf-8" : "text/xml; charset=utf-8");
+	resp.body = body->data;
+	resp.body_len = body->len;
+	if (body->error) {
+		/* An HTTP answer without a body still says what it says. */
+		resp.status = 503;
+		resp.body_len = 0;
+	}
+	if (r->frontend != NULL) {
+		http_resp_put(&w, &resp);
+		if (chan_sendw(r->frontend, IMSG_FRONTEND_HTTP_RESPONSE, r->id,
+		    &w) == -1)
+			log_warn("soap: answer to frontend");
+	}
+	request_free(r);
+}
+
+static void
+reply_send(struct request *r, const uint8_t *value, size_t len)
+{
+	struct wbuf	 w = { 0 };
+
+	if (soapenv_finish(&r->env, value, len, &w) == -1) {
+		wbuf_free(&w);
+		request_fault_later(r, "out of memory");
+		return;
+	}
+	request_respond(r, 200, &w);
+	wbuf_free(&w);
+}
+
+static int
+reply_signed(void *arg, struct imsg *imsg, const char *why)
+{
+	struct request	*r = arg;
+	const uint8_t	*value;
+	struct rbuf	 rb;
+	size_t		 len = 0;
+
+	if (imsg == NULL) {
+		request_fault_later(r, why);
+		return 0;
+	}
+	rbuf_init(&rb, imsg->data, imsg->hdr.len);
+	value = sign_result_get(&rb, &len);
+	if (value == NULL || len == 0) {
+		request_fault_later(r, "the answer could not be signed");
+		return value == NULL ? -1 : 0;
+	}
+	reply_send(r, value, len);
+	return 0;
+}
+
+void
+request_answer(struct request *r, const struct wbuf *content)
+{
+	const struct wbuf	*text;
+	struct hosted		*h = certs_hosted(r->s, r->domain);
+	struct soapenv		*e = &r->env;
+	char			 name[64], action[256];
+
+	soapenv_init(e, r->soap12);
+	snprintf(name, sizeof(name), "%sResponse", r->op->name);
+	if (r->w.wsa_messageid != NULL) {
+		/* WS-Addressing 1.0 Metadata section 4.4.4's manner. */
+		snprintf(action, sizeof(action), "%sResponse", r->op->action);
+		soapenv_wsa(e, "Action", action);
+		soapenv_wsa(e, "RelatesTo", r->w.wsa_messageid);
+	}
+	soapenv_body(e, r->op->ns, name, content);
+	if (!r->w.has_signature || r->op->anybody) {
+		reply_send(r, NULL, 0);
+		return;
+	}
+	if (h == NULL || h->cert == NULL) {
+		request_fault_later(r, "the answer could not be signed");
+		return;
+	}
+	soapenv_timestamp(e, wstime_now(),
+	    (unsigned int)soap_limit(r->s, LIM_REQUEST_LIFETIME));
+	soapenv_token_cert(e, h->cert);
+	text = soapenv_signedinfo(e, X509_get0_pubkey(h->cert) != NULL &&
+	    EVP_PKEY_base_id(X509_get0_pubkey(h->cert)) == EVP_PKEY_EC ?
+	    URI_ECDSA_SHA256 : URI_RSA_SHA256);
+	if (text == NULL || soap_ask_sign(r->s, r->domain, text, reply_signed,
+	    r) == -1)
+		request_fault_later(r, "the answer could not be signed");
+}
+
+/* WSEmailStatus, in the element that the operation calls `result`. */
+void
+request_answer_status(struct request *r, const char *result, uint32_t code,
+    const char *text, const char *msgid, const struct rcpt_status *rcpt,
+    size_t n, const struct wbuf *more)
+{
+	struct wbuf	 w = { 0 };
+	char		 number[16];
+	size_t		 i;
+
+	wbuf_printf(&w, "<w:%s>", result);
+	snprintf(number, sizeof(number), "%u", code);
+	xml_put_elem(&w, "w:ResponseCode", number);
+	xml_put_elem(&w, "w:Message", text != NULL ? text : "");
+	xml_put_elem(&w, "w:MessageId", msgid);
+	for (i = 0; i < n; i++) {
+		wbuf_puts(&w, "<w:Recipient>");
+		xml_put_elem(&w, "w:Address", rcpt[i].addr);
+		snprintf(number, sizeof(number), "%u", rcpt[i].code);
+		xml_put_elem(&w, "w:ResponseCode", number);
+		xml_put_elem(&w, "w:Message",
+		    rcpt[i].text != NULL ? rcpt[i].text : "");
+		wbuf_puts(&w, "</w:Recipient>");
+	}
+	if (more != NULL)
+		wbuf_raw(&w, more->data, more->len);
+	wbuf_printf(&w, "</w:%s>", result);
+	request_answer(r, &w);
+	wbuf_free(&w);
+}
