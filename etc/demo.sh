@@ -63,6 +63,8 @@ domain() {
 start() {
 	stop
 	rm -rf "$dir"
+	# as root each process runs as a user of its own, in a chroot
+	[ "$(id -u)" != 0 ] || sh "$top/etc/users.sh" add
 	mkdir -p "$dir"
 	say "A certificate authority for both domains, and two installations"
 	wsctl ca init -d "$dir/ca" -n "WSEmail demo"

@@ -14,6 +14,7 @@
 #define ST_TOOBIG	552	/* size or quota */
 #define ST_EXPIRED	554	/* gave up: ttl passed */
 #define ST_LOOP		555	/* alias or relay loop */
+#define ST_RESYNC	556	/* sinceChange is not known any more: list anew */
 #define ST_UNAUTHENTIC	577	/* signature missing or of the wrong signer */
 
 /* What is remembered against replay: who and which, until when. */

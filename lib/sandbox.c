@@ -340,6 +340,11 @@ sandbox_enter(enum proc_id id, const char *dir, int *missing)
 	*missing = 0;
 	if (sandbox_noprivs(role) == 0)
 		mask |= SB_NOPRIVS;
+	/* The parent has no row: what it gave up its children could not have. */
+	if (id == P_PARENT) {
+		*missing = SB_NOPRIVS & ~mask;
+		return mask;
+	}
 	if (sandbox_fs(role, dir, &net) == 0)
 		mask |= SB_FS | (net ? SB_NET : 0);
 	if (sandbox_calls(role) == 0)

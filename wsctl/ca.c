@@ -428,7 +428,7 @@ ca_print(FILE *f, const struct ca_entry *e)
 	    ca_kind_name(e->kind), e->name);
 }
 
-/* By serial, or by name when only one that is not revoked bears it. */
+/* By serial, or by name when just one that is not revoked bears it. */
 static struct ca_entry *
 ca_find(struct ca_index *x, const char *word)
 {
@@ -445,8 +445,10 @@ ca_find(struct ca_index *x, const char *word)
 			n++;
 		}
 	}
-	if (n <= 1)
+	if (n == 1)
 		return found;
+	if (n == 0)
+		errx(EX_DATAERR, "%s: no such certificate", word);
 	for (i = 0; i < x->n; i++)
 		if (x->entries[i].revoked == 0 &&
 		    strcasecmp(x->entries[i].name, word) == 0)
@@ -467,8 +469,7 @@ ca_revoke(struct ca_cmd *c)
 	lock = ca_lock(c->dir);
 	ca_load(c->dir, &cert, &key);
 	ca_index_read(c->dir, &x);
-	if ((e = ca_find(&x, c->words[0])) == NULL)
-		errx(EX_DATAERR, "%s: no such certificate", c->words[0]);
+	e = ca_find(&x, c->words[0]);
 	/*
 	 * Once more for one that is revoked: the list may not have been
 	 * written then.  The index is, and before the list.

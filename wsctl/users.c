@@ -7,6 +7,7 @@
 #include "compat.h"
 
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <err.h>
 #include <errno.h>
@@ -31,6 +32,8 @@ struct user_cmd {
 	const char	*password;	/* -p's argument, or NULL: the terminal */
 	int64_t		 quota;		/* -q; -1: default, -2: not given */
 	char		 name[ADDR_MAX + 1];
+	int		 existed;	/* and `was` holds whose it was */
+	struct stat	 was;
 };
 
 static int	 user_add(struct user_cmd *);
@@ -42,6 +45,7 @@ static int	 user_quota(struct user_cmd *);
 static int	 user_list(struct user_cmd *);
 static int	 user_options(struct user_cmd *, int, char **, int);
 static int	 user_open(struct user_cmd *, int);
+static int	 user_keep_owner(const struct user_cmd *);
 static int	 user_run(struct user_cmd *, int (*)(struct user_cmd *), int);
 static void	 user_close(struct user_cmd *);
 static int	 user_set_password(struct user_cmd *, struct conf_user *);
@@ -201,11 +205,12 @@ user_open(struct user_cmd *u, int writes)
 		}
 		free(lock);
 	}
+	u->existed = stat(u->path, &u->was) == 0;
 	if (users_read(u->table, u->path, why, sizeof(why)) == -1 &&
 	    (errno != ENOENT || !writes)) {
 		ret = errno == EACCES ? EX_NOPERM :
 		    errno == ENOENT ? EX_NOINPUT : EX_DATAERR;
-		warnx("%s: %s", u->path, why);
+		warnx("%s", why);
 		return ret;
 	}
 	return EX_OK;
@@ -230,7 +235,8 @@ user_run(struct user_cmd *u, int (*fn)(struct user_cmd *), int writes)
 
 	if ((code = user_open(u, writes)) == EX_OK &&
 	    (code = fn(u)) == EX_OK && writes) {
-		if (users_write(u->table, u->path) == -1) {
+		if (users_write(u->table, u->path) == -1 ||
+		    user_keep_owner(u) == -1) {
 			code = errno == EACCES ? EX_NOPERM : EX_CANTCREAT;
 			warn("%s", u->path);
 		} else if (u->w->users_path == NULL || u->w->socket != NULL)
@@ -238,6 +244,19 @@ user_run(struct user_cmd *u, int (*fn)(struct user_cmd *), int writes)
 	}
 	user_close(u);
 	return code;
+}
+
+/*
+ * The table is a new file now.  Written by root for a daemon that another
+ * user started, it must stay that user's to read.
+ */
+static int
+user_keep_owner(const struct user_cmd *u)
+{
+	if (!u->existed || geteuid() != 0 ||
+	    (u->was.st_uid == 0 && u->was.st_gid == 0))
+		return 0;
+	return chown(u->path, u->was.st_uid, u->was.st_gid);
 }
 
 static struct conf_user *

@@ -16,7 +16,9 @@
 
 #define QDB_RECORD	1	/* version of each record */
 #define QDB_STR_MAX	65536
+#define QDB_LOW_KEY	"\0"	/* in replay; all others have 32 octets */
 
+static int	 qdb_low_get(struct qdb *);
 static void	 qdb_be64(uint8_t *, uint64_t);
 static void	 qdb_msg_encode(struct wbuf *, const struct qdb_msg *);
 static int	 qdb_put_wbuf(struct store_table *, struct store_txn *,
@@ -47,7 +49,22 @@ qdb_open(struct qdb *db)
 		qdb_close(db);
 		return -1;
 	}
+	if (qdb_low_get(db) == -1) {
+		log_warn("queue: store: %s", store_errstr(db->store));
+		qdb_close(db);
+		return -1;
+	}
 	return 0;
+}
+
+static int
+qdb_low_get(struct qdb *db)
+{
+	struct store_val	v;
+
+	if (store_get(db->replay, NULL, QDB_LOW_KEY, 1, &v) == -1)
+		return errno == ENOENT ? 0 : -1;
+	return qdb_until_read(&v, &db->low);
 }
 
 void
@@ -469,6 +486,8 @@ qdb_replay_seen(struct qdb *db, struct store_txn *txn,
 
 	if (rp->until == 0)
 		return 0;
+	if (rp->until <= db->low)
+		return 1;
 	if (store_get(db->replay, txn, rp->key, sizeof(rp->key), &v) == -1)
 		return errno == ENOENT ? 0 : -1;
 	/* An unreadable entry is taken for one that stands: the safe side. */
@@ -488,6 +507,23 @@ qdb_replay_put(struct qdb *db, struct store_txn *txn, const struct replay *rp)
 	wbuf_u8(&w, QDB_RECORD);
 	wbuf_i64(&w, rp->until);
 	return qdb_put_wbuf(db->replay, txn, rp->key, sizeof(rp->key), &w);
+}
+
+int
+qdb_replay_low(struct qdb *db, struct store_txn *txn, int64_t until)
+{
+	struct wbuf	w;
+
+	if (until <= db->low)
+		return 0;
+	wbuf_init(&w);
+	wbuf_u8(&w, QDB_RECORD);
+	wbuf_i64(&w, until);
+	if (qdb_put_wbuf(db->replay, txn, QDB_LOW_KEY, 1, &w) == -1)
+		return -1;
+	/* If the commit fails it is only stricter than it need be. */
+	db->low = until;
+	return 0;
 }
 
 int

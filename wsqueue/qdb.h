@@ -23,6 +23,7 @@ struct qdb {
 	struct store_table	*replay;	/* key -> until */
 	struct store_table	*pause;		/* name -> since */
 	struct store_table	*quarantine;	/* table, key -> reason, record */
+	int64_t			 low;		/* latest `until` ever swept from replay */
 };
 
 #define QM_BOUNCE	0x1	/* composed by us about another message */
@@ -115,11 +116,17 @@ int	 qdb_dedup_get(struct qdb *, struct store_txn *, const uint8_t[32],
 int	 qdb_dedup_put(struct qdb *, struct store_txn *, const uint8_t[32],
 	    const struct qdb_dedup *);
 
-/* 1 seen before, 0 not, -1 and errno. */
+/*
+ * 1 seen before, or of a time for which that is forgotten (the clock was set
+ * back after a sweep), 0 not, -1 and errno.
+ */
 int	 qdb_replay_seen(struct qdb *, struct store_txn *,
 	    const struct replay *, int64_t now);
 int	 qdb_replay_put(struct qdb *, struct store_txn *,
 	    const struct replay *);
+
+/* Raises the mark of what is forgotten, in the sweep's own transaction. */
+int	 qdb_replay_low(struct qdb *, struct store_txn *, int64_t);
 
 /* Reads `until` of a dedup or replay record, for the sweep. */
 int	 qdb_until_read(const struct store_val *, int64_t *);

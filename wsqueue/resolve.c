@@ -45,6 +45,7 @@ struct walk {			/* one expansion */
 	size_t			 members;
 	size_t			 maxmembers;
 	size_t			 leads;		/* recipients reached */
+	int			 over;		/* a limit was: none of it counts */
 };
 
 static int	 dir_cmp(struct dir_node *, struct dir_node *);
@@ -213,6 +214,7 @@ resolve_alias(struct walk *w, const struct conf_alias *a)
 
 	if (w->depth == w->maxdepth) {
 		resolve_refuse(w->res, ST_LOOP, "too many aliases in a row");
+		w->over = 1;
 		return 0;
 	}
 	w->path[w->depth++] = a->name;
@@ -220,6 +222,7 @@ resolve_alias(struct walk *w, const struct conf_alias *a)
 		if (++w->members > w->maxmembers) {
 			resolve_refuse(w->res, ST_LOOP,
 			    "alias has too many members");
+			w->over = 1;
 			break;
 		}
 		if (resolve_walk(w, a->to[i]) == -1)
@@ -268,6 +271,7 @@ resolve_add(struct resolved *res, const struct dir *dir,
     const struct conf *conf, const char *addr, const char *orig)
 {
 	struct walk	w;
+	uint32_t	before = res->nrcpt;
 	int		ret;
 
 	memset(&w, 0, sizeof(w));
@@ -288,8 +292,14 @@ resolve_add(struct resolved *res, const struct dir *dir,
 		errno = ENOMEM;
 		return -1;
 	}
-	if (w.leads > 0)
+	if (w.leads > 0 && !w.over)
 		return 1;
+	/* A part of a list, with nobody told, would be mail lost. */
+	while (res->nrcpt > before) {
+		res->nrcpt--;
+		free(res->rcpt[res->nrcpt].addr);
+		free(res->rcpt[res->nrcpt].orig);
+	}
 	resolve_refuse(res, ST_NOUSER, "alias leads to nobody");
 	if (strncmp(addr, "postmaster@", 11) == 0)
 		log_warnx("mail for %s is refused: no user or alias of that "

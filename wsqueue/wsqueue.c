@@ -36,7 +36,7 @@ static void	 queue_tick(evutil_socket_t, short, void *);
 static int64_t	 queue_wake(struct queue *, int64_t);
 static void	 queue_sweep(struct queue *);
 static int	 queue_sweep_find(struct queue *, struct store_table *,
-		    uint8_t (*)[32], size_t, size_t *);
+		    uint8_t (*)[32], size_t, size_t *, int64_t *);
 
 static const struct proc_ops queue_ops = {
 	.me = P_QUEUE,
@@ -289,7 +289,7 @@ queue_tick(evutil_socket_t fd, short what, void *arg)
 /* Finds keys of records whose time is over, from where the last turn was. */
 static int
 queue_sweep_find(struct queue *q, struct store_table *t, uint8_t (*keys)[32],
-    size_t max, size_t *n)
+    size_t max, size_t *n, int64_t *latest)
 {
 	struct store_cursor	*c;
 	struct store_val	 k, v;
@@ -298,6 +298,7 @@ queue_sweep_find(struct queue *q, struct store_table *t, uint8_t (*keys)[32],
 	int			 ret;
 
 	*n = 0;
+	*latest = 0;
 	if ((c = store_cursor(t, NULL)) == NULL)
 		return -1;
 	for (ret = store_seek_ge(c, q->sweep_key, q->sweep_len, &k, &v);
@@ -306,8 +307,12 @@ queue_sweep_find(struct queue *q, struct store_table *t, uint8_t (*keys)[32],
 		if (k.len != 32)
 			continue;
 		/* What does not read is of no use to anybody. */
-		if (qdb_until_read(&v, &until) == 0 && until >= now)
-			continue;
+		if (qdb_until_read(&v, &until) == 0) {
+			if (until >= now)
+				continue;
+			if (until > *latest)
+				*latest = until;
+		}
 		memcpy(keys[(*n)++], k.p, 32);
 	}
 	if (ret == 0 && k.len == 32) {
@@ -328,10 +333,11 @@ queue_sweep(struct queue *q)
 	struct store_table	*t;
 	struct store_txn	*txn;
 	uint8_t			 keys[500][32];
+	int64_t			 latest;
 	size_t			 i, n;
 
 	t = q->sweep_table ? q->db.dedup : q->db.replay;
-	if (queue_sweep_find(q, t, keys, nitems(keys), &n) == -1) {
+	if (queue_sweep_find(q, t, keys, nitems(keys), &n, &latest) == -1) {
 		log_warn("queue: sweep: %s", store_errstr(q->db.store));
 		return;
 	}
@@ -342,6 +348,11 @@ queue_sweep(struct queue *q)
 			queue_write_failed(q, "sweep");
 			return;
 		}
+	if (t == q->db.replay &&
+	    qdb_replay_low(&q->db, txn, latest) == -1) {
+		queue_write_failed(q, "sweep");
+		return;
+	}
 	q->st.swept += n;
 }
 

@@ -52,6 +52,7 @@ static int	 serve_answer(enum mode, struct testtls *, int, int,
 		    const struct http_msg *);
 static void	 server_start(enum mode, const struct testcert *);
 static void	 dns_start(void);
+static void	 end_all(void);
 static int	 dns_answers(void);
 static void	 set_blob(struct conf_blob *, const char *);
 static void	 add_trust(const char *, const char *);
@@ -271,9 +272,28 @@ dns_start(void)
 	while (!dns_answers())
 		if (testnet_clock() > end ||
 		    waitpid(dns_pid, NULL, WNOHANG) == dns_pid) {
-			fprintf(stderr, "dnsmasq does not run\n");
+			fprintf(stderr, "dnsmasq(8) does not run\n");
 			exit(1);
 		}
+}
+
+/* Also when a test gives up: they are in process groups of their own. */
+static void
+end_all(void)
+{
+	int	 i;
+
+	for (i = 0; i < S_MAX; i++)
+		if (server[i].pid > 0) {
+			kill(-server[i].pid, SIGTERM);
+			waitpid(server[i].pid, NULL, 0);
+			server[i].pid = 0;
+		}
+	if (dns_pid > 0) {
+		kill(dns_pid, SIGTERM);
+		waitpid(dns_pid, NULL, 0);
+		dns_pid = 0;
+	}
 }
 
 /* --- helpers ---------------------------------------------------------------------- */
@@ -631,6 +651,7 @@ main(void)
 	testcert_issue(&revoked, &ca, "revoked.test");
 	crl = testcert_crl(&ca, revoked.x);
 	close(testnet_listen("127.0.0.1", &closed_port));
+	atexit(end_all);
 	for (i = 0; i < S_MAX; i++)
 		server_start((enum mode)i, i == S_UNTRUSTED ? &untrusted :
 		    i == S_REVOKED ? &revoked : &cert);
@@ -656,12 +677,7 @@ main(void)
 	test_reload();
 	test_shutdown();
 
-	for (i = 0; i < S_MAX; i++) {
-		kill(-server[i].pid, SIGTERM);
-		waitpid(server[i].pid, NULL, 0);
-	}
-	kill(dns_pid, SIGTERM);
-	waitpid(dns_pid, NULL, 0);
+	end_all();
 	conf_free(conf);
 	free(crl);
 	testcert_free(&ca);

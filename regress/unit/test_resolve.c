@@ -141,8 +141,11 @@ main(void)
 	is_int(res.nrcpt, 1000, "is there already");
 	resolve_free(&res);
 	c->limit[LIM_ALIAS_MEMBERS] = 10;
-	is_int(resolve_add(&res, d, c, "many@a.test", ""), 1, "bounded");
-	is_int(res.nrcpt, 10, "by alias-members");
+	is_int(resolve_add(&res, d, c, "bob@a.test", ""), 1, "one");
+	is_int(resolve_add(&res, d, c, "many@a.test", ""), 0,
+	    "more than alias-members");
+	is_int(res.code, ST_LOOP, "is refused");
+	is_int(res.nrcpt, 1, "as a whole");
 	resolve_free(&res);
 	dir_free(d);
 	conf_free(c);

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Who asks.  One function a kind of token; each ends in
+ * request_authenticated() with r->principal and r->domain set, or in a
+ * fault.  The order of the checks is that of the papers: time (wss_examine),
+ * certificate validity, nonce (recorded later, with the effect), signature,
+ * trust.
+ */
+#include "compat.h"
+
+#include <strings.h>
+
+#include "log.h"
+#include "soap.h"
+
+#define AUTH_TIMEOUT	60	/* s, slow hashes wait in a queue */
+
+static void	 auth_none(struct request *);
+static void	 auth_password(struct request *);
+static void	 auth_mac(struct request *);
+static void	 auth_x509(struct request *);
+static void	 auth_thumbprint(struct request *);
+static int	 auth_username(struct request *);
+static int	 auth_result(void *, struct imsg *, const char *);
+static int	 auth_times_ok(X509 *, int64_t);
+static int	 auth_is_hop(const struct request *);
+static void	 auth_cert_peer(struct request *);
+static void	 auth_cert_user(struct request *);
+static int	 auth_cert_domain(struct request *, struct hosted *,
+		    const char **);
+static int	 auth_to_ok(const struct request *);
+static int	 auth_host_ok(const struct request *, const char *, size_t);
+
+static const struct {
+	enum wss_token	 token;
+	void		(*run)(struct request *);
+} auth_kinds[] = {
+	{ WSS_NONE,		auth_none },
+	{ WSS_PASSWORD,		auth_password },
+	{ WSS_MAC,		auth_mac },
+	{ WSS_X509,		auth_x509 },
+	{ WSS_THUMBPRINT,	auth_thumbprint },
+};
+
+void
+auth_start(struct request *r)
+{
+	size_t	 i;
+
+	for (i = 0; i < nitems(auth_kinds); i++)
+		if (auth_kinds[i].token == r->w.token) {
+			auth_kinds[i].run(r);
+			return;
+		}
+	fatalx("soap: token kind %d", (int)r->w.token);
+}
+
+static void
+auth_none(struct request *r)
+{
+	request_fault_wss(r, WSS_F_INVALID_SECURITY, "no login");
+}
+
+int
+auth_user_address(struct request *r, const char *name, char *buf, size_t size)
+{
+	char	 whole[ADDR_MAX + 1];
+
+	if (strchr(name, '@') == NULL) {
+		if (r->domain[0] == '\0' ||
+		    strlcpy(whole, name, sizeof(whole)) >= sizeof(whole) ||
+		    strlcat(whole, "@", sizeof(whole)) >= sizeof(whole) ||
+		    strlcat(whole, r->domain, sizeof(whole)) >= sizeof(whole))
+			return -1;
+		name = whole;
+	}
+	return addr_normalize(name, buf, size);
+}
+
+/* The address into principal, its domain into domain.  -1: answered. */
+static int
+auth_username(struct request *r)
+{
+	char	 addr[ADDR_MAX + 1];
+
+	if (auth_user_address(r, r->w.username, addr, sizeof(addr)) == -1 ||
+	    certs_hosted(r->s, addr_domain(addr)) == NULL) {
+		request_fault_wss(r, WSS_F_FAILED_AUTH,
+		    "not a user of a domain here");
+		return -1;
+	}
+	strlcpy(r->principal, addr, sizeof(r->principal));
+	strlcpy(r->domain, addr_domain(addr), sizeof(r->domain));
+	if (r->w.has_signature && !auth_to_ok(r)) {
+		request_fault_wss(r, WSS_F_FAILED_AUTH,
+		    "wsa:To is not this server");
+		return -1;
+	}
+	return 0;
+}
+
+static void
+auth_password(struct request *r)
+{
+	struct keys_password	 q;
+	struct wbuf		 w = { 0 };
+
+	if (auth_username(r) == -1)
+		return;
+	q.user = r->principal;
+	q.password = r->w.password;
+	q.peer = r->http.peer;
+	keys_password_put(&w, &q);
+	freezero(r->w.password, strlen(r->w.password));
+	r->w.password = NULL;
+	if (soap_ask(r->s, P_KEYS, IMSG_KEYS_PASSWORD_CHECK, &w,
+	    IMSG_SOAP_AUTH_RESULT, AUTH_TIMEOUT, auth_result, r) == -1)
+		request_fault_later(r, "logins cannot be checked now");
+}
+
+static void
+auth_mac(struct request *r)
+{
+	struct keys_mac	 q;
+	struct wbuf	 w = { 0 };
+
+	if (auth_username(r) == -1)
+		return;
+	q.user = r->principal;
+	q.peer = r->http.peer;
+	q.salt = r->w.salt;
+	q.salt_len = r->w.salt_len;
+	q.iterations = r->w.iterations;
+	q.text = r->w.signedinfo.data;
+	q.text_len = r->w.signedinfo.len;
+	q.mac = r->w.sigvalue;
+	q.mac_len = r->w.sigvalue_len;
+	keys_mac_put(&w, &q);
+	if (soap_ask(r->s, P_KEYS, IMSG_KEYS_MAC_CHECK, &w,
+	    IMSG_SOAP_AUTH_RESULT, AUTH_TIMEOUT, auth_result, r) == -1)
+		request_fault_later(r, "logins cannot be checked now");
+}
+
+static int
+auth_result(void *arg, struct imsg *imsg, const char *why)
+{
+	struct request	*r = arg;
+	struct rbuf	 rb;
+	uint32_t	 code;
+
+	if (imsg == NULL) {
+		request_fault_later(r, why);
+		return 0;
+	}
+	rbuf_init(&rb, imsg->data, imsg->hdr.len);
+	if (auth_result_get(&rb, &code) == -1) {
+		request_fault_later(r, "logins cannot be checked now");
+		return -1;
+	}
+	switch (code) {
+	case AUTH_OK:
+		request_authenticated(r);
+		break;
+	case AUTH_FAILED:
+		request_fault_wss(r, WSS_F_FAILED_AUTH,
+		    r->w.token == WSS_MAC ? "wrong user or password MAC" :
+		    "wrong user or password");
+		break;
+	case AUTH_SLOWED:
+		request_fault_later(r,
+		    "too many failed logins, try again later");
+		break;
+	default:
+		request_fault_later(r, "logins cannot be checked now");
+		break;
+	}
+	return 0;
+}
+
+static void
+auth_thumbprint(struct request *r)
+{
+	r->w.cert = certs_known(r->s, r->w.thumbprint);
+	if (r->w.cert == NULL) {
+		request_fault_wss(r, WSS_F_TOKEN_UNAVAILABLE,
+		    "unknown thumbprint");
+		return;
+	}
+	auth_x509(r);
+}
+
+static int
+auth_times_ok(X509 *cert, int64_t now)
+{
+	time_t	 t = (time_t)(now / 1000);
+
+	return X509_cmp_time(X509_get0_notBefore(cert), &t) < 0 &&
+	    X509_cmp_time(X509_get0_notAfter(cert), &t) > 0;
+}
+
+static void
+auth_x509(struct request *r)
+{
+	if (!auth_times_ok(r->w.cert, r->rules.now)) {
+		request_fault_wss(r, WSS_F_FAILED_AUTH,
+		    "certificate is not valid now");
+		return;
+	}
+	if (wss_verify_cert(&r->w) == -1) {
+		request_fault_wss(r, r->w.fault, r->w.why);
+		return;
+	}
+	if (auth_is_hop(r))
+		auth_cert_peer(r);
+	else
+		auth_cert_user(r);
+}
+
+/* WSEmailSend with a message that is signed already, and the hop's header. */
+static int
+auth_is_hop(const struct request *r)
+{
+	xmlNodePtr	 kind;
+	char		*text;
+	int		 hop;
+
+	if (r->op->run != send_run || !send_has_sig(r->w.operation) ||
+	    (kind = xml_child(r->w.delivery, NS_WSE2, "Kind")) == NULL ||
+	    (text = xml_text(kind, 64)) == NULL)
+		return 0;
+	hop = strcmp(text, KIND_RELAY) == 0;
+	free(text);
+	return hop;
+}
+
+/*
+ * A peer's server.  Which domain it is, it says in Delivery/From, which is
+ * signed; the certificate must name that domain.  What lies between the
+ * certificate and an anchor may come with theMessage's own signature.
+ */
+static void
+auth_cert_peer(struct request *r)
+{
+	const char	*why;
+	xmlNodePtr	 n;
+	char		*from;
+	int		 ok;
+
+	n = xml_child(r->w.delivery, NS_WSE2, "From");
+	from = n != NULL ? xml_text(n, ADDR_MAX) : NULL;
+	ok = from != NULL && addr_domain_normalize(from, r->principal,
+	    sizeof(r->principal)) == 0;
+	free(from);
+	if (!ok) {
+		request_fault_wss(r, WSS_F_FAILED_AUTH,
+		    "Delivery does not say from which domain");
+		return;
+	}
+	if (pki_check(r->s->trust, r->w.cert, NULL, PKI_DOMAIN,
+	    r->rules.now / 1000, &why) != PKI_OK) {
+		request_fault_wss(r, WSS_F_FAILED_AUTH, why);
+		return;
+	}
+	if (!pki_names_domain(r->w.cert, r->principal)) {
+		request_fault_wss(r, WSS_F_FAILED_AUTH,
+		    "certificate does not name the domain in From");
+		return;
+	}
+	certs_learn(r->s, r->w.cert);
+	r->is_peer = 1;
+	request_authenticated(r);
+}
+
+/* The address of the domain that the certificate names, if it may log in. */
+static int
+auth_cert_domain(struct request *r, struct hosted *h, const char **why)
+{
+	struct conf_user	*u;
+	char			 addr[ADDR_MAX + 1];
+
+	if (pki_user_address(r->w.cert, h->name, addr, sizeof(addr)) == -1)
+		return 0;
+	if (!pki_store_any(h->clients)) {
+		*why = "the domain has no CA for users";
+		return 0;
+	}
+	if (pki_check(h->clients, r->w.cert, NULL, PKI_USER,
+	    r->rules.now / 1000, why) != PKI_OK)
+		return 0;
+	if ((u = conf_user(r->s->p->conf, addr)) == NULL || u->disabled) {
+		*why = "certificate of a user who is unknown or disabled";
+		return 0;
+	}
+	strlcpy(r->principal, addr, sizeof(r->principal));
+	strlcpy(r->domain, h->name, sizeof(r->domain));
+	return 1;
+}
+
+static void
+auth_cert_user(struct request *r)
+{
+	const char	*why = "certificate names no user of ours";
+	struct hosted	*h;
+
+	/* The domain that the client came for before the others. */
+	if ((h = certs_hosted(r->s, r->domain)) == NULL ||
+	    !auth_cert_domain(r, h, &why)) {
+		TAILQ_FOREACH(h, &r->s->hosted, entry)
+			if (auth_cert_domain(r, h, &why))
+				break;
+		if (h == NULL) {
+			request_fault_wss(r, WSS_F_FAILED_AUTH, why);
+			return;
+		}
+	}
+	if (!auth_to_ok(r)) {
+		request_fault_wss(r, WSS_F_FAILED_AUTH,
+		    "wsa:To is not this server");
+		return;
+	}
+	certs_learn(r->s, r->w.cert);
+	request_authenticated(r);
+}
+
+static int
+auth_host_ok(const struct request *r, const char *host, size_t len)
+{
+	char	 name[ADDR_DOMAIN_MAX + 1];
+	size_t	 n;
+
+	n = strcspn(r->http.authority, ":");
+	if (r->http.authority[0] == '[')
+		n = strcspn(r->http.authority, "]") + 1;
+	if (n == len && strncasecmp(r->http.authority, host, len) == 0)
+		return 1;
+	if (len >= sizeof(name))
+		return 0;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	return addr_domain_normalize(name, name, sizeof(name)) == 0 &&
+	    (certs_hosted(r->s, name) != NULL ||
+	    strcasecmp(name, r->http.host) == 0);
+}
+
+/*
+ * Check DEST for what a user signs: wsa:To, if there is one, is the
+ * anonymous address or a URL of the host that was spoken to, so that another
+ * server cannot pass the request on to us.
+ */
+static int
+auth_to_ok(const struct request *r)
+{
+	const char	*to = r->w.wsa_to;
+	size_t		 len;
+
+	if (to == NULL || strcmp(to, URI_WSA_ANONYMOUS) == 0)
+		return 1;
+	if (strncasecmp(to, "https://", 8) == 0)
+		to += 8;
+	else if (strncasecmp(to, "http://", 7) == 0)
+		to += 7;
+	else
+		return 0;
+	len = strcspn(to, "/?#");
+	if (memchr(to, '@', len) != NULL)
+		return 0;
+	if (to[0] == '[')
+		len = strcspn(to, "]") + 1;
+	else
+		len = strcspn(to, ":/?#");
+	return auth_host_ok(r, to, len);
+}
