@@ -40,7 +40,7 @@ do_install() {
 		put 755 "$f" "$LIBEXECDIR"
 	done
 	for f in $MAN; do
-		[ -f "$f" ] && put 644 "$f" "$MANDIR/man${f##*.}"
+		[ ! -f "$f" ] || put 644 "$f" "$MANDIR/man${f##*.}"
 	done
 	put 644 etc/wsemail.wsdl "$DATADIR"
 	put_filled etc/wsmtpd.conf 644 "$DATADIR/wsmtpd.conf"

@@ -14,10 +14,11 @@
 #define V_SIGNKEYS	0x01	/* signing keys */
 #define V_CERTS		0x02	/* signing certificates */
 #define V_TLS		0x04	/* TLS certificates and keys */
-#define V_ANCHORS	0x08	/* trust anchors, clients' CAs */
+#define V_ANCHORS	0x08	/* trust anchors */
 #define V_VERIFIERS	0x10	/* users' verifiers, conf.secret */
 #define V_USERS		0x20	/* users' names and quotas */
 #define V_ROUTES	0x40	/* aliases, routes, resolver */
+#define V_CLIENTS	0x80	/* CAs of users' certificates */
 
 static unsigned int view_of(enum proc_id);
 static void	 blob_put(struct wbuf *, const struct conf_blob *, int);
@@ -47,7 +48,7 @@ view_of(enum proc_id role)
 	case P_FRONTEND:
 		return V_TLS;
 	case P_SOAP:
-		return V_CERTS | V_ANCHORS | V_USERS;
+		return V_CERTS | V_ANCHORS | V_CLIENTS | V_USERS;
 	case P_RELAY:
 		return V_ANCHORS | V_ROUTES;
 	case P_QUEUE:
@@ -115,8 +116,8 @@ domains_put(struct wbuf *b, const struct conf *c, unsigned int v)
 		blob_put(b, &d->key, v & V_SIGNKEYS);
 		blob_put(b, &d->tls_cert, v & V_TLS);
 		blob_put(b, &d->tls_key, v & V_TLS);
-		blob_put(b, &d->client_ca, v & V_ANCHORS);
-		blob_put(b, &d->client_crl, v & V_ANCHORS);
+		blob_put(b, &d->client_ca, v & V_CLIENTS);
+		blob_put(b, &d->client_crl, v & V_CLIENTS);
 	}
 }
 

@@ -217,7 +217,7 @@ calls_open(enum sb_calls calls)
 		for (af = 0; af < 64; af++)
 			if (af != AF_INET && af != AF_INET6 &&
 			    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT),
-			    SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, af)) != 0)
+			    SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, af, 0)) != 0)
 				goto err;
 		if (seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
 		    SCMP_SYS(listen), 0) != 0)

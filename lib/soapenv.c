@@ -124,7 +124,7 @@ soapenv_delivery(struct soapenv *e, const char *kind, const char *from,
 	struct wbuf	*w = &e->header;
 	size_t		 start = w->len, i;
 
-	wbuf_puts(w, "<x:Delivery xmlns:x=\"" NS_WSE2 "\"" XMLNS_WSU);
+	wbuf_puts(w, "<x:Delivery" XMLNS_WSU " xmlns:x=\"" NS_WSE2 "\"");
 	soapenv_put_id(w, "Delivery");
 	wbuf_puts(w, ">");
 	xml_put_elem(w, "x:Kind", kind);

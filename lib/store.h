@@ -8,8 +8,10 @@
  * Keys sort as octet strings (memcmp).  Values and keys handed out by get and
  * cursor calls are valid until the next call with the same handle.
  * Functions return 0, or -1 and errno; ENOENT is "no such key" and ordinary.
- * EILSEQ: the record or page does not read (quarantine it); EIO and ENOSPC
- * as from the system; after EFAULT the environment is lost: exit, recover.
+ * EILSEQ: the record or page does not read (quarantine it; store_get() hands
+ * out what is there all the same, a cursor hands out such a record with an
+ * empty value, which no codec takes); EIO and ENOSPC as from the system;
+ * after EFAULT the environment is lost: exit, recover.
  */
 #ifndef STORE_H
 #define STORE_H

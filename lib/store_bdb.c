@@ -31,6 +31,8 @@
 #define STORE_LOG_BUF	(1U << 20)
 #define STORE_CKP_KB	(16U << 10)	/* a checkpoint each 16 MB of log */
 #define STORE_TABLES	32
+#define STORE_SUM	4		/* octets of checksum behind each value */
+#define STORE_CRC32C	0x82f63b78U	/* RFC 3720 B.4, bits reflected */
 #define STORE_META	"meta"
 #define STORE_VERSION	"version"
 
@@ -57,6 +59,9 @@ struct store {
 	int		 broken;	/* DB_RUNRECOVERY was seen */
 	struct store_table *table[STORE_TABLES];
 	size_t		 ntables;
+	uint32_t	 crc[8][256];
+	uint8_t		*buf;		/* a value with its checksum */
+	size_t		 bufsize;
 	char		 errstr[256];
 };
 
@@ -67,6 +72,15 @@ static int	 store_lock_dir(struct store *);
 static int	 store_has_tables(const char *);
 static int	 store_open_env(struct store *, size_t);
 static int	 store_check_version(struct store *, uint32_t, int);
+static void	 store_crc_init(struct store *);
+static uint32_t	 store_crc(const struct store *, uint32_t, const void *,
+		    size_t);
+static void	 store_sum(const struct store *, const DBT *, const void *,
+		    size_t, uint8_t[STORE_SUM]);
+static int	 store_value(struct store *, const DBT *, const DBT *,
+		    struct store_val *);
+static int	 store_write(struct store_table *, struct store_txn *,
+		    const void *, size_t, const void *, size_t, uint32_t);
 static DB_TXN	*store_dbtxn(struct store_txn *);
 static void	 store_dbt(DBT *, const void *, size_t);
 static int	 store_cursor_get(struct store_cursor *, DBT *, DBT *,
@@ -217,7 +231,7 @@ store_check_version(struct store *s, uint32_t version, int populated)
 {
 	struct store_table	*meta;
 	struct store_txn	*txn;
-	struct store_val	 val;
+	struct store_val	 val = { NULL, 0 };
 	uint8_t			 v[4];
 
 	if ((meta = store_table(s, STORE_META)) == NULL)
@@ -262,6 +276,7 @@ store_open(const char *dir, size_t cache, uint32_t version)
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return NULL;
 	s->lockfd = -1;
+	store_crc_init(s);
 	if ((s->dir = strdup(dir)) == NULL || store_lock_dir(s) == -1 ||
 	    (populated = store_has_tables(dir)) == -1 ||
 	    store_open_env(s, cache) == -1 ||
@@ -292,6 +307,7 @@ store_close(struct store *s)
 		(void)s->env->close(s->env, 0);
 	if (s->lockfd != -1)
 		close(s->lockfd);
+	free(s->buf);
 	free(s->dir);
 	free(s);
 }
@@ -322,9 +338,11 @@ store_table(struct store *s, const char *name)
 	}
 	if ((ret = db_create(&t->db, s->env, 0)) != 0)
 		goto fail;
-	/* A damaged page is found by its checksum, not by what it does to us. */
-	if ((ret = t->db->set_pagesize(t->db, STORE_PAGE)) == 0 &&
-	    (ret = t->db->set_flags(t->db, DB_CHKSUM)) == 0)
+	/*
+	 * Not DB_CHKSUM: one wrong octet in a page would lose us the whole
+	 * environment.  Each record has a checksum of ours instead.
+	 */
+	if ((ret = t->db->set_pagesize(t->db, STORE_PAGE)) == 0)
 		ret = t->db->open(t->db, NULL, file, NULL, DB_BTREE,
 		    DB_CREATE | DB_AUTO_COMMIT, 0600);
 	if (ret != 0) {
@@ -395,57 +413,138 @@ store_dbt(DBT *d, const void *p, size_t len)
 	d->size = (uint32_t)len;
 }
 
+/* CRC-32C, eight octets a step. */
+static void
+store_crc_init(struct store *s)
+{
+	uint32_t	c, i, k;
+
+	for (i = 0; i < 256; i++) {
+		c = i;
+		for (k = 0; k < 8; k++)
+			c = c & 1 ? c >> 1 ^ STORE_CRC32C : c >> 1;
+		s->crc[0][i] = c;
+	}
+	for (i = 0; i < 256; i++)
+		for (k = 1; k < 8; k++)
+			s->crc[k][i] = s->crc[k - 1][i] >> 8 ^
+			    s->crc[0][s->crc[k - 1][i] & 0xff];
+}
+
+static uint32_t
+store_crc(const struct store *s, uint32_t c, const void *data, size_t len)
+{
+	const uint8_t	*p = data;
+
+	for (; len >= 8; p += 8, len -= 8) {
+		c ^= (uint32_t)p[0] | (uint32_t)p[1] << 8 |
+		    (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+		c = s->crc[7][c & 0xff] ^ s->crc[6][c >> 8 & 0xff] ^
+		    s->crc[5][c >> 16 & 0xff] ^ s->crc[4][c >> 24] ^
+		    s->crc[3][p[4]] ^ s->crc[2][p[5]] ^ s->crc[1][p[6]] ^
+		    s->crc[0][p[7]];
+	}
+	for (; len > 0; p++, len--)
+		c = c >> 8 ^ s->crc[0][(c ^ *p) & 0xff];
+	return c;
+}
+
+/* Over key and value: a value that came under another key is wrong too. */
+static void
+store_sum(const struct store *s, const DBT *k, const void *val, size_t len,
+    uint8_t sum[STORE_SUM])
+{
+	uint32_t	c;
+
+	c = store_crc(s, 0xffffffffU, k->data, k->size);
+	c = ~store_crc(s, c, val, len);
+	sum[0] = (uint8_t)(c >> 24);
+	sum[1] = (uint8_t)(c >> 16);
+	sum[2] = (uint8_t)(c >> 8);
+	sum[3] = (uint8_t)c;
+}
+
+/*
+ * Takes the checksum off.  -1 and EILSEQ when it is wrong; *val is what is
+ * there all the same, for the quarantine.
+ */
+static int
+store_value(struct store *s, const DBT *k, const DBT *v,
+    struct store_val *val)
+{
+	uint8_t	sum[STORE_SUM];
+
+	val->p = v->data;
+	val->len = v->size;
+	if (v->size >= STORE_SUM) {
+		val->len -= STORE_SUM;
+		store_sum(s, k, val->p, val->len, sum);
+		if (memcmp((const uint8_t *)v->data + val->len, sum,
+		    STORE_SUM) == 0)
+			return 0;
+	}
+	strlcpy(s->errstr, "a record has a wrong checksum",
+	    sizeof(s->errstr));
+	errno = EILSEQ;
+	return -1;
+}
+
 int
 store_get(struct store_table *t, struct store_txn *txn, const void *key,
     size_t klen, struct store_val *val)
 {
-	DBT	k, v;
-	int	ret;
+	struct store_val	is;
+	DBT			k, v;
+	int			ret;
 
 	store_dbt(&k, key, klen);
 	store_dbt(&v, NULL, 0);
 	t->store->errstr[0] = '\0';
 	if ((ret = t->db->get(t->db, store_dbtxn(txn), &k, &v, 0)) != 0)
 		return store_error(t->store, ret);
-	if (val != NULL) {
-		val->p = v.data;
-		val->len = v.size;
+	return store_value(t->store, &k, &v, val == NULL ? &is : val);
+}
+
+static int
+store_write(struct store_table *t, struct store_txn *txn, const void *key,
+    size_t klen, const void *val, size_t vlen, uint32_t how)
+{
+	struct store	*s = t->store;
+	DBT		 k, v;
+	uint8_t		*p;
+
+	if (txn == NULL || klen > UINT32_MAX ||
+	    vlen > UINT32_MAX - STORE_SUM) {
+		errno = EINVAL;
+		return -1;
 	}
-	return 0;
+	if (vlen + STORE_SUM > s->bufsize) {
+		if ((p = realloc(s->buf, vlen + STORE_SUM)) == NULL)
+			return -1;
+		s->buf = p;
+		s->bufsize = vlen + STORE_SUM;
+	}
+	store_dbt(&k, key, klen);
+	if (vlen > 0)
+		memcpy(s->buf, val, vlen);
+	store_sum(s, &k, s->buf, vlen, s->buf + vlen);
+	store_dbt(&v, s->buf, vlen + STORE_SUM);
+	s->errstr[0] = '\0';
+	return store_error(s, t->db->put(t->db, txn->txn, &k, &v, how));
 }
 
 int
 store_put(struct store_table *t, struct store_txn *txn, const void *key,
     size_t klen, const void *val, size_t vlen)
 {
-	DBT	k, v;
-
-	if (txn == NULL || klen > UINT32_MAX || vlen > UINT32_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	store_dbt(&k, key, klen);
-	store_dbt(&v, val, vlen);
-	t->store->errstr[0] = '\0';
-	return store_error(t->store,
-	    t->db->put(t->db, txn->txn, &k, &v, 0));
+	return store_write(t, txn, key, klen, val, vlen, 0);
 }
 
 int
 store_add(struct store_table *t, struct store_txn *txn, const void *key,
     size_t klen, const void *val, size_t vlen)
 {
-	DBT	k, v;
-
-	if (txn == NULL || klen > UINT32_MAX || vlen > UINT32_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	store_dbt(&k, key, klen);
-	store_dbt(&v, val, vlen);
-	t->store->errstr[0] = '\0';
-	return store_error(t->store,
-	    t->db->put(t->db, txn->txn, &k, &v, DB_NOOVERWRITE));
+	return store_write(t, txn, key, klen, val, vlen, DB_NOOVERWRITE);
 }
 
 int
@@ -495,10 +594,9 @@ store_cursor_get(struct store_cursor *c, DBT *k, DBT *v, uint32_t how,
 		key->p = k->data;
 		key->len = k->size;
 	}
-	if (val != NULL) {
-		val->p = v->data;
-		val->len = v->size;
-	}
+	/* A walk goes on over a damaged record: it has its key and no value. */
+	if (val != NULL && store_value(c->store, k, v, val) == -1)
+		val->len = 0;
 	return 0;
 }
 

@@ -216,8 +216,10 @@ users_empty(struct conf *c)
 	while ((u = TAILQ_FIRST(&c->users)) != NULL) {
 		TAILQ_REMOVE(&c->users, u, entry);
 		free(u->name);
-		free(u->text);
-		free(u->mac);
+		if (u->text != NULL)
+			freezero(u->text, strlen(u->text));
+		if (u->mac != NULL)
+			freezero(u->mac, strlen(u->mac));
 		free(u);
 	}
 }
@@ -229,32 +231,36 @@ users_read(struct conf *c, const char *path, char *errbuf, size_t size)
 	FILE		*f;
 	char		*line = NULL;
 	size_t		 cap = 0, n = 0;
-	ssize_t		 len;
-	int		 ret = 0;
+	int		 ret = 0, saved = 0;
 
 	users_empty(c);
 	if ((f = fopen(path, "re")) == NULL) {
-		snprintf(errbuf, size, "%s: %s", path, strerror(errno));
+		saved = errno;
+		snprintf(errbuf, size, "%s", strerror(saved));
+		errno = saved;
 		return -1;
 	}
-	while (ret == 0 && (len = getline(&line, &cap, f)) != -1) {
+	while (ret == 0 && getline(&line, &cap, f) != -1) {
 		n++;
 		line[strcspn(line, "\r\n")] = '\0';
 		if (line[0] == '\0' || line[0] == '#')
 			continue;
 		if (users_line(c, line, &why) == -1) {
-			snprintf(errbuf, size, "%s:%zu: %s", path, n, why);
-			errno = EINVAL;
+			snprintf(errbuf, size, "line %zu: %s", n, why);
+			saved = EINVAL;
 			ret = -1;
 		}
 	}
 	if (ret == 0 && ferror(f)) {
-		snprintf(errbuf, size, "%s: %s", path, strerror(errno));
+		saved = errno;
+		snprintf(errbuf, size, "%s", strerror(saved));
 		ret = -1;
 	}
 	if (line != NULL)
 		freezero(line, cap);
 	fclose(f);
+	if (ret == -1)
+		errno = saved;
 	return ret;
 }
 

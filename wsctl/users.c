@@ -210,7 +210,7 @@ user_open(struct user_cmd *u, int writes)
 	    (errno != ENOENT || !writes)) {
 		ret = errno == EACCES ? EX_NOPERM :
 		    errno == ENOENT ? EX_NOINPUT : EX_DATAERR;
-		warnx("%s", why);
+		warnx("%s: %s", u->path, why);
 		return ret;
 	}
 	return EX_OK;

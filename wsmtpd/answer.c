@@ -291,7 +291,7 @@ answer_ask(struct parent *pp, uint64_t ctl_id, int rows, int seconds)
 	TAILQ_FOREACH(ch, &pp->children, entry)
 		n++;
 	if ((a = calloc(1, sizeof(*a))) == NULL ||
-	    (a->waiting = calloc(n + 1, sizeof(*a->waiting))) == NULL ||
+	    (a->waiting = calloc(n + 1, sizeof(struct child *))) == NULL ||
 	    (a->timer = evtimer_new(pp->base, answer_ask_timeout, a)) ==
 	    NULL) {
 		log_warn("control");
@@ -453,12 +453,12 @@ answer_ask_free(struct ask *a)
 void
 answer_drop_all(struct parent *pp)
 {
-	struct tracer	*t;
-	struct ask	*a;
+	struct tracer	*t, *tnext;
+	struct ask	*a, *anext;
 
-	while ((a = TAILQ_FIRST(&pp->asks)) != NULL)
+	TAILQ_FOREACH_SAFE(a, &pp->asks, entry, anext)
 		answer_ask_free(a);
-	while ((t = TAILQ_FIRST(&pp->tracers)) != NULL)
+	TAILQ_FOREACH_SAFE(t, &pp->tracers, entry, tnext)
 		answer_trace_end(pp, t);
 }
 

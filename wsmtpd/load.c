@@ -149,7 +149,7 @@ load_users(struct conf *c)
 			log_warnx("%s: there is none yet: no users "
 			    "(wsctl user add)", c->users_path);
 		else {
-			log_warnx("%s", why);
+			log_warnx("%s: %s", c->users_path, why);
 			ret = -1;
 		}
 	}

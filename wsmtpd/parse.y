@@ -220,19 +220,24 @@ optport	: want_optport		{ $$ = 0; }
 
 domain	: DOMAIN want_domain STRING want_brace '{' {
 		parse.domain = parse_domain_begin($3);
-		parse.want = "certificate, tls, client, quota or }";
-	} dlines '}' {
+	} dlines dlast '}' {
 		parse_domain_end();
 		parse.want = WANT_END;
 	}
 	;
 
-dlines	: dline
-	| dlines '\n' want_dline dline
+dlines	: want_dline
+	| dlines '\n' want_dline
+	| dlines dline '\n' want_dline
+	| dlines error '\n' want_dline	{ yyerrok; }
 	;
 
-dline	: /* empty */
-	| CERTIFICATE file want_key KEY file {
+dlast	: /* empty */
+	| dline
+	| error
+	;
+
+dline	: CERTIFICATE file want_key KEY file {
 		if (parse_once(ONCE_CERT, "certificate") == 0) {
 			parse_set_path(&parse.domain->cert, $2);
 			parse_set_path(&parse.domain->key, $5);
@@ -622,6 +627,8 @@ parse_listen(const char *addr, uint16_t port)
 		parse_expected("a numeric address or *", addr);
 		return;
 	}
+	if (port == 0)			/* complained about */
+		return;
 	TAILQ_FOREACH(l, &parse.conf->listens, entry)
 		if (l->port == port && strcmp(l->addr, addr) == 0) {
 			parse_error("expected each listener once, got \"%s\" "

@@ -314,13 +314,15 @@ soap_ask_chan(struct soap *s, struct chan *c, uint32_t type, uint64_t id,
 	a->cb = cb;
 	a->arg = arg;
 	a->timeout = evtimer_new(s->p->base, ask_late, a);
-	if (a->timeout == NULL || evtimer_add(a->timeout, &tv) == -1 ||
-	    idtree_set(a->tree, id, a) == -1)
+	if (a->timeout == NULL || evtimer_add(a->timeout, &tv) == -1)
 		goto fail;
+	/* Only what is sent waits: a channel that breaks here fails the rest. */
 	if (chan_sendw(c, type, id, w) == -1) {
-		log_warn("soap: %s to %s", proto_name(type),
-		    proc_name(c->peer));
-		(void)idtree_pop(a->tree, id);
+		log_warn("soap: %s", proto_name(type));
+		goto fail;
+	}
+	if (idtree_set(a->tree, id, a) == -1) {
+		log_warn("soap: %s", proto_name(type));
 		goto fail;
 	}
 	c->outstanding++;

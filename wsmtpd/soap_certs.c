@@ -81,10 +81,13 @@ certs_load(struct soap *s)
 {
 	const struct conf_domain	*d;
 	const struct conf_trust		*t;
+	struct hosted			*h;
 
 	certs_free(s);
-	TAILQ_FOREACH(d, &s->p->conf->domains, entry)
-		TAILQ_INSERT_TAIL(&s->hosted, certs_domain(d), entry);
+	TAILQ_FOREACH(d, &s->p->conf->domains, entry) {
+		h = certs_domain(d);
+		TAILQ_INSERT_TAIL(&s->hosted, h, entry);
+	}
 	if ((s->trust = pki_store_new()) == NULL)
 		return -1;
 	TAILQ_FOREACH(t, &s->p->conf->trusts, entry)

@@ -40,18 +40,18 @@
 
 /* Which program each process is, and where it is confined. */
 static const struct {
-	enum proc_id	 role;
 	const char	*program;
 	const char	*dir;		/* below the spool */
+	enum proc_id	 role;
 	unsigned int	 phase;		/* of stopping: outermost first */
 } spawn_roles[] = {
-	{ P_QUEUE,	"wsqueue",		"queue", 2 },
-	{ P_LOCAL,	"wslocal",		"local", 2 },
-	{ P_KEYS,	"wsmtpd-keys",		"empty", 1 },
-	{ P_RELAY,	"wsmtpd-relay",		"empty", 1 },
-	{ P_SOAP,	"wsmtpd-soap",		"empty", 1 },
-	{ P_FRONTEND,	"wsmtpd-frontend",	"empty", 0 },
-	{ P_CONTROL,	"wsmtpd-control",	"empty", 3 },
+	{ "wsqueue",		"queue",	P_QUEUE,	2 },
+	{ "wslocal",		"local",	P_LOCAL,	2 },
+	{ "wsmtpd-keys",	"empty",	P_KEYS,		1 },
+	{ "wsmtpd-relay",	"empty",	P_RELAY,	1 },
+	{ "wsmtpd-soap",	"empty",	P_SOAP,		1 },
+	{ "wsmtpd-frontend",	"empty",	P_FRONTEND,	0 },
+	{ "wsmtpd-control",	"empty",	P_CONTROL,	3 },
 };
 #define STOP_PHASES	4
 

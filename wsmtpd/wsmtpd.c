@@ -41,6 +41,7 @@ static int	 parent_check(struct conf *, const struct options *);
 static struct conf *parent_read(const char *path, int flags);
 static char	*parent_absolute(const char *);
 static int	 parent_detach(void);
+static void	 parent_serve(struct parent *);
 static int	 parent_start(struct parent *);
 static int	 parent_signals(struct parent *);
 static void	 parent_signal(evutil_socket_t, short, void *);
@@ -49,7 +50,7 @@ static void	 parent_say_rights(void);
 static void	 parent_keep(struct conf *fresh, struct conf *old);
 static void	 parent_leave_terminal(struct parent *);
 static void	 parent_notify(const char *);
-static int	 parent_finish(struct parent *);
+static void	 parent_free(struct parent *);
 
 static __dead void
 parent_usage(void)
@@ -131,16 +132,28 @@ main(int argc, char **argv)
 		fatal("-R %d", o.ready_fd);
 	if ((p.conf = parent_read(p.conf_path, CHECK_PORTS |
 	    (o.check ? CHECK_DATES : 0))) == NULL)
-		return EX_CONFIG;
-	if (o.check)
-		return parent_check(p.conf, &o);
-	if (!o.foreground)
-		p.detach_fd = parent_detach();
-	if (parent_start(&p) == 0)
-		event_base_dispatch(p.base);
+		p.exit_code = EX_CONFIG;
+	else if (o.check)
+		p.exit_code = parent_check(p.conf, &o);
 	else
-		p.exit_code = 1;
-	return parent_finish(&p);
+		parent_serve(&p);
+	parent_free(&p);
+	return p.exit_code;
+}
+
+/* From a good configuration to the end. */
+static void
+parent_serve(struct parent *pp)
+{
+	if (!pp->foreground)
+		pp->detach_fd = parent_detach();
+	if (parent_start(pp) == 0)
+		event_base_dispatch(pp->base);
+	else
+		pp->exit_code = 1;
+	parent_notify("STOPPING=1");
+	if (pp->exit_code == 0)
+		log_info("stopped");
 }
 
 static char *
@@ -188,7 +201,6 @@ parent_check(struct conf *c, const struct options *o)
 		conf_print(c);
 	else
 		fprintf(stderr, "configuration OK\n");
-	conf_free(c);
 	return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
@@ -380,12 +392,11 @@ parent_notify(const char *state)
 		close(fd);
 }
 
-static int
-parent_finish(struct parent *pp)
+static void
+parent_free(struct parent *pp)
 {
 	size_t	 i;
 
-	parent_notify("STOPPING=1");
 	listen_close(&pp->listeners, 1);
 	answer_drop_all(pp);
 	spawn_free(pp);
@@ -398,12 +409,10 @@ parent_finish(struct parent *pp)
 		event_base_free(pp->base);
 	if (pp->lock_fd != -1)
 		close(pp->lock_fd);
-	conf_free(pp->conf);
-	free((char *)pp->conf_path);
-	free((char *)pp->libexec);
-	if (pp->exit_code == 0)
-		log_info("stopped");
-	return pp->exit_code;
+	if (pp->conf != NULL)
+		conf_free(pp->conf);
+	free(pp->conf_path);
+	free(pp->libexec);
 }
 
 /* --- reload -------------------------------------------------------------- */

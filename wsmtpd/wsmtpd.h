@@ -105,8 +105,8 @@ struct tracer {			/* a wsctl trace */
 struct parent {
 	struct event_base *base;
 	struct conf	*conf;
-	const char	*conf_path;
-	const char	*libexec;
+	char		*conf_path;	/* absolute, as is libexec */
+	char		*libexec;
 	int		 foreground, verbose;
 	int		 ready_fd;	/* -R, or -1 */
 	int		 detach_fd;	/* who started us waits on it, or -1 */

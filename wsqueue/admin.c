@@ -41,6 +41,7 @@ struct admin {
 };
 
 static const char *admin_arg(const struct admin *, uint32_t);
+static const char *admin_filter(const struct admin *);
 static void	 admin_free(struct admin *);
 static void	 admin_end(struct admin *, int, const char *);
 static void	 admin_run(struct admin *);
@@ -74,6 +75,15 @@ static const char *
 admin_arg(const struct admin *a, uint32_t n)
 {
 	return n < a->req.nargs && a->req.arg[n] != NULL ? a->req.arg[n] : "";
+}
+
+/* Of show queue: "" is all. */
+static const char *
+admin_filter(const struct admin *a)
+{
+	const char	*f = admin_arg(a, 0);
+
+	return strcmp(f, "all") == 0 ? "" : f;
 }
 
 static void
@@ -281,7 +291,7 @@ admin_load_msg(struct admin *a, uint64_t qid)
 static int
 admin_matches(struct admin *a, const struct qdb_env *e)
 {
-	const char	*f = admin_arg(a, 0), *d;
+	const char	*f = admin_filter(a), *d;
 
 	if (f[0] == '\0')
 		return 1;
@@ -386,7 +396,7 @@ admin_fill_quarantine(struct admin *a, struct wbuf *w)
 	for (ret = store_seek_ge(c, a->key, a->klen, &k, &v); ret == 0;
 	    ret = store_next(c, &k, &v)) {
 		if (w->len >= ADMIN_PAYLOAD || a->left == 0 ||
-		    admin_arg(a, 0)[0] != '\0')
+		    admin_filter(a)[0] != '\0')
 			break;
 		rbuf_init(&kr, k.p, k.len);
 		rbuf_init(&vr, v.p, v.len);
@@ -418,7 +428,7 @@ admin_fill_quarantine(struct admin *a, struct wbuf *w)
 		free(table);
 		free(reason);
 	}
-	if (ret == 0 && admin_arg(a, 0)[0] == '\0') {
+	if (ret == 0 && admin_filter(a)[0] == '\0') {
 		a->klen = k.len < sizeof(a->key) ? k.len : sizeof(a->key);
 		memcpy(a->key, k.p, a->klen);
 	} else if (ret == 0 || errno == ENOENT) {

@@ -4,10 +4,10 @@
  * composes and signs the notice and submits it; the notice and the end of
  * what it is about are one transaction (submit.c, update.c).
  *
- *	B1 a recipient failed, on disk	a new start asks for the bounce again
- *	B2 the job is at soap		the same; also when soap dies, or is
+ *	N1 a recipient failed, on disk	a new start asks for the bounce again
+ *	N2 the job is at soap		the same; also when soap dies, or is
  *					silent for too long
- *	B3 soap's notice is committed	with it the failed recipients are gone
+ *	N3 soap's notice is committed	with it the failed recipients are gone
  *
  * A bounce that fails is logged and dropped: there is no bounce of a bounce.
  */
@@ -457,9 +457,10 @@ bounce_forget(struct queue *q, struct sched_msg *m)
 void
 bounce_clear(struct queue *q)
 {
-	struct bounce	*b;
+	struct bounce	*b, *next;
 
-	while ((b = RB_ROOT(&q->bounces)) != NULL) {
+	for (b = RB_MIN(bounce_tree, &q->bounces); b != NULL; b = next) {
+		next = RB_NEXT(bounce_tree, &q->bounces, b);
 		b->chan = NULL;
 		bounce_free(b);
 	}

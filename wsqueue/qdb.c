@@ -538,7 +538,7 @@ qdb_quarantine(struct qdb *db, struct store_txn *txn, struct store_table *t,
 	wbuf_u8(&w, QDB_RECORD);
 	wbuf_i64(&w, wstime_now());
 	wbuf_str(&w, reason);
-	if (store_get(t, txn, key, klen, &v) == 0)
+	if (store_get(t, txn, key, klen, &v) == 0 || errno == EILSEQ)
 		wbuf_bytes(&w, v.p, v.len);
 	else
 		wbuf_bytes(&w, "", 0);

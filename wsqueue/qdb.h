@@ -23,7 +23,7 @@ struct qdb {
 	struct store_table	*replay;	/* key -> until */
 	struct store_table	*pause;		/* name -> since */
 	struct store_table	*quarantine;	/* table, key -> reason, record */
-	int64_t			 low;		/* latest `until` ever swept from replay */
+	int64_t			 low;		/* latest until swept from replay */
 };
 
 #define QM_BOUNCE	0x1	/* composed by us about another message */

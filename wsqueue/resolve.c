@@ -94,9 +94,10 @@ dir_find(const struct dir_tree *t, const char *name)
 static void
 dir_clear(struct dir_tree *t)
 {
-	struct dir_node	*n;
+	struct dir_node	*n, *next;
 
-	while ((n = RB_ROOT(t)) != NULL) {
+	for (n = RB_MIN(dir_tree, t); n != NULL; n = next) {
+		next = RB_NEXT(dir_tree, t, n);
 		RB_REMOVE(dir_tree, t, n);
 		free(n);
 	}

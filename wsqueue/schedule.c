@@ -82,12 +82,15 @@ sched_init(struct sched *s)
 void
 sched_clear(struct sched *s)
 {
-	struct sched_msg	*m;
-	struct sched_dest	*d;
+	struct sched_msg	*m, *mnext;
+	struct sched_dest	*d, *dnext;
 
-	while ((m = RB_ROOT(&s->msgs)) != NULL)
+	for (m = RB_MIN(sched_msgs, &s->msgs); m != NULL; m = mnext) {
+		mnext = RB_NEXT(sched_msgs, &s->msgs, m);
 		sched_msg_remove(s, m);
-	while ((d = RB_ROOT(&s->dests)) != NULL) {
+	}
+	for (d = RB_MIN(sched_dests, &s->dests); d != NULL; d = dnext) {
+		dnext = RB_NEXT(sched_dests, &s->dests, d);
 		sched_dest_unlink(s, d);
 		RB_REMOVE(sched_dests, &s->dests, d);
 		free(d->domain);
@@ -141,10 +144,12 @@ sched_msg_next(struct sched *s, uint64_t after)
 void
 sched_msg_remove(struct sched *s, struct sched_msg *m)
 {
-	struct sched_item	*it;
+	struct sched_item	*it, *next;
 
-	while ((it = LIST_FIRST(&m->items)) != NULL)
+	for (it = LIST_FIRST(&m->items); it != NULL; it = next) {
+		next = LIST_NEXT(it, mentry);
 		sched_item_remove(s, it);
+	}
 	RB_REMOVE(sched_msgs, &s->msgs, m);
 	s->nmsgs--;
 	s->bytes -= m->size;

@@ -450,29 +450,29 @@ queue_stats(struct proc *p, struct wbuf *w)
 	uint64_t		 commits, items;
 
 	group_counts(q->group, &commits, &items);
-	stats_add(w, "queue_accepted", 'c', st->accepted);
-	stats_add(w, "queue_refused", 'c', st->refused);
-	stats_add(w, "queue_submit_tempfail", 'c', st->tempfailed);
-	stats_add(w, "queue_duplicates", 'c', st->dup);
-	stats_add(w, "queue_replayed", 'c', st->replayed);
-	stats_add(w, "queue_delivered", 'c', st->delivered);
-	stats_add(w, "queue_relayed", 'c', st->relayed);
-	stats_add(w, "queue_tempfail", 'c', st->retried);
-	stats_add(w, "queue_permfail", 'c', st->failed);
-	stats_add(w, "queue_bounced", 'c', st->bounced);
-	stats_add(w, "queue_dropped", 'c', st->dropped);
-	stats_add(w, "queue_expired", 'c', st->expired);
-	stats_add(w, "queue_removed", 'c', st->removed);
-	stats_add(w, "queue_quarantined", 'c', st->quarantined);
-	stats_add(w, "queue_forgotten", 'c', st->swept);
-	stats_add(w, "queue_commits", 'c', commits);
-	stats_add(w, "queue_committed", 'c', items);
-	stats_add(w, "queue_messages", 'g', q->sched.nmsgs);
-	stats_add(w, "queue_recipients", 'g', q->sched.nenvs);
-	stats_add(w, "queue_bytes", 'g', q->sched.bytes);
-	stats_add(w, "queue_local_inflight", 'g',
+	stats_add(w, "accepted", 'c', st->accepted);
+	stats_add(w, "refused", 'c', st->refused);
+	stats_add(w, "submit_tempfail", 'c', st->tempfailed);
+	stats_add(w, "duplicates", 'c', st->dup);
+	stats_add(w, "replayed", 'c', st->replayed);
+	stats_add(w, "delivered", 'c', st->delivered);
+	stats_add(w, "relayed", 'c', st->relayed);
+	stats_add(w, "tempfail", 'c', st->retried);
+	stats_add(w, "permfail", 'c', st->failed);
+	stats_add(w, "bounced", 'c', st->bounced);
+	stats_add(w, "dropped", 'c', st->dropped);
+	stats_add(w, "expired", 'c', st->expired);
+	stats_add(w, "removed", 'c', st->removed);
+	stats_add(w, "quarantined", 'c', st->quarantined);
+	stats_add(w, "forgotten", 'c', st->swept);
+	stats_add(w, "commits", 'c', commits);
+	stats_add(w, "committed", 'c', items);
+	stats_add(w, "messages", 'g', q->sched.nmsgs);
+	stats_add(w, "recipients", 'g', q->sched.nenvs);
+	stats_add(w, "bytes", 'g', q->sched.bytes);
+	stats_add(w, "local_inflight", 'g',
 	    q->sched.inflight[SCHED_LOCAL]);
-	stats_add(w, "queue_relay_inflight", 'g',
+	stats_add(w, "relay_inflight", 'g',
 	    q->sched.inflight[SCHED_RELAY]);
 }
 

@@ -79,7 +79,7 @@ static void
 test_turns(void)
 {
 	struct sched	s;
-	uint64_t	i, q;
+	uint64_t	i;
 	int		at = 0;
 
 	sched_init(&s);
@@ -87,7 +87,7 @@ test_turns(void)
 		add(&s, i, "big", SCHED_RELAY, 0);
 	add(&s, 2000, "small", SCHED_RELAY, 10);
 	for (i = 1; i <= 5; i++)
-		if ((q = next(&s, SCHED_RELAY, 10, NULL)) == 2000)
+		if (next(&s, SCHED_RELAY, 10, NULL) == 2000)
 			at = (int)i;
 	ok(at > 0 && at <= 2, "the small one has its turn");
 	sched_clear(&s);

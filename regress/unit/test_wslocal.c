@@ -30,6 +30,7 @@ static struct kid	 kid;
 static struct imsgbuf	 queue, soap, control;
 static struct conf	*conf;
 static uint64_t		 lastid;
+static int64_t		 ends = 300000;	/* ms from now a nonce is to be kept */
 static uint8_t		 big[50000];
 
 static void	 conf_add(const char *, int64_t);
@@ -57,6 +58,7 @@ static void	 test_delete(void);
 static void	 test_files(void);
 static void	 test_crash(void);
 static void	 test_replay(void);
+static void	 test_sweep(void);
 static void	 test_wait(void);
 static void	 test_wait_gone(void);
 static void	 test_quota(void);
@@ -176,7 +178,7 @@ list(struct list_result *res, const char *user, int64_t since,
 	req.since_change = since_change;
 	if (key != NULL) {
 		memcpy(req.replay.key, key, 32);
-		req.replay.until = (int64_t)time(NULL) * 1000 + 300000;
+		req.replay.until = (int64_t)time(NULL) * 1000 + ends;
 	}
 	wbuf_init(&w);
 	list_req_put(&w, &req);
@@ -233,7 +235,7 @@ delete(struct delete_result *res, const char *user, uint32_t n,
 	req.id = (uint32_t *)(uintptr_t)ids;
 	if (key != NULL) {
 		memcpy(req.replay.key, key, 32);
-		req.replay.until = (int64_t)time(NULL) * 1000 + 300000;
+		req.replay.until = (int64_t)time(NULL) * 1000 + ends;
 	}
 	wbuf_init(&w);
 	delete_req_put(&w, &req);
@@ -594,6 +596,43 @@ test_replay(void)
 	is_int(kid_stat(&kid, "mailbox_replayed"), 2, "counted");
 }
 
+/*
+ * What may not come again is forgotten; and then whatever ended as early is
+ * refused, because nobody can tell (the clock may have been set back).
+ */
+static void
+test_sweep(void)
+{
+	struct list_result	res;
+	struct imsg		m;
+	uint8_t			key[32] = "old", fresh[32] = "old, but new";
+	int64_t			before = kid_stat(&kid, "mailbox_forgotten");
+	int			i;
+
+	ends = -20000;
+	list(&res, BOB, 0, 0, 1, -1, key);
+	is_int(res.code, LOCAL_OK, "a nonce whose time is over");
+	list_result_free(&res);
+	/* Nothing comes on this channel: it is only the pause between looks. */
+	for (i = 0; i < 300 && kid_stat(&kid, "mailbox_forgotten") == before;
+	    i++)
+		if (kid_recv(&queue, &m, 100) == 1)
+			imsg_free(&m);
+	is_int(kid_stat(&kid, "mailbox_forgotten"), before + 1, "forgotten");
+	ends = -3600000;
+	list(&res, BOB, 0, 0, 1, -1, fresh);
+	is_int(res.code, LOCAL_REPLAY, "one that ended before: refused");
+	list_result_free(&res);
+	restart();
+	list(&res, BOB, 0, 0, 1, -1, fresh);
+	is_int(res.code, LOCAL_REPLAY, "after a crash too");
+	list_result_free(&res);
+	ends = 300000;
+	list(&res, BOB, 0, 0, 1, -1, fresh);
+	is_int(res.code, LOCAL_OK, "one that stands is taken");
+	list_result_free(&res);
+}
+
 static void
 test_wait(void)
 {
@@ -913,6 +952,7 @@ main(void)
 	test_files();
 	test_crash();
 	test_replay();
+	test_sweep();
 	test_wait();
 	test_wait_gone();
 	test_quota();

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -77,8 +78,10 @@ static void	 put_mail(struct end *, uint64_t, const struct mail *);
 static void	 get_result(struct end *, uint64_t, struct submit_result *);
 static uint32_t	 submit(const struct mail *);
 static uint64_t	 get_deliver(char *, size_t, char *, size_t, struct imsg *);
+static int	 answer_delivered(uint64_t, uint32_t, const char *);
 static void	 put_delivered(uint64_t, uint32_t, const char *);
 static int	 delivered(const char *, uint32_t, const char *);
+static uint32_t	 nonce(uint8_t, int64_t);
 static uint64_t	 get_job(struct relay_job *, struct imsg *);
 static void	 put_relayed(uint64_t, uint32_t, const char *, const char *,
 		    uint32_t, const char *);
@@ -89,6 +92,26 @@ static uint32_t	 command(enum ctl_cmd, const char *, const char *);
 static uint64_t	 rows(const char *, char *, size_t);
 static int	 count_files(const char *);
 static int	 damage_files(void);
+static double	 since(const struct timespec *);
+static void	 test_fan_out(void);
+static void	 test_refusals(void);
+static void	 test_repeats(void);
+static void	 test_replay(void);
+static void	 test_killed(void);
+static void	 drain(struct end *, int, uint8_t *, uint64_t, uint8_t *,
+		    uint32_t);
+static void	 test_shot(void);
+static void	 test_retry(void);
+static void	 test_bounce(void);
+static void	 test_double_bounce(void);
+static void	 test_ttl(void);
+static void	 test_control(void);
+static void	 test_reload(void);
+static void	 test_quarantine(void);
+static int	 damage_table(const char *, const char *);
+static void	 test_bad_record(void);
+static void	 test_bad_peer(void);
+static void	 test_many(void);
 
 static void
 add_user(const char *name)
@@ -334,14 +357,20 @@ get_deliver(char *user, size_t usize, char *msgid, size_t msize,
 	return m->hdr.id;
 }
 
-static void
-put_delivered(uint64_t id, uint32_t code, const char *text)
+static int
+answer_delivered(uint64_t id, uint32_t code, const char *text)
 {
 	struct wbuf	w;
 
 	wbuf_init(&w);
 	deliver_result_put(&w, code, text);
-	if (kid_send(&local.ib, IMSG_QUEUE_DELIVER_RESULT, id, &w) == -1)
+	return kid_send(&local.ib, IMSG_QUEUE_DELIVER_RESULT, id, &w);
+}
+
+static void
+put_delivered(uint64_t id, uint32_t code, const char *text)
+{
+	if (answer_delivered(id, code, text) == -1)
 		fatal("send");
 }
 
@@ -436,9 +465,9 @@ empties(void)
 	int		i;
 
 	for (i = 0; i < 5000; i++) {
-		if (kid_stat(&kid, "queue_messages") == 0)
-			return kid_stat(&kid, "queue_recipients") == 0 &&
-			    kid_stat(&kid, "queue_bytes") == 0;
+		if (kid_stat(&kid, "messages") == 0)
+			return kid_stat(&kid, "recipients") == 0 &&
+			    kid_stat(&kid, "bytes") == 0;
 		/* Nothing tells us; it is another process that works. */
 		nanosleep(&ts, NULL);
 	}
@@ -606,8 +635,8 @@ test_fan_out(void)
 	put_relayed(id[0], ST_OK, "", NULL, 0, NULL);
 	put_relayed(id[1], ST_OK, "", NULL, 0, NULL);
 	ok(empties(), "the queue is empty");
-	is_int(kid_stat(&kid, "queue_relayed"), 3, "three relayed");
-	is_int(kid_stat(&kid, "queue_delivered"), 2, "two delivered");
+	is_int(kid_stat(&kid, "relayed"), 3, "three relayed");
+	is_int(kid_stat(&kid, "delivered"), 2, "two delivered");
 }
 
 static void
@@ -677,14 +706,35 @@ test_repeats(void)
 	ok(empties(), "empty");
 }
 
+/* Asks for a nonce; the answer's code. */
+static uint32_t
+nonce(uint8_t key, int64_t until)
+{
+	struct replay	rp;
+	struct imsg	m;
+	struct rbuf	r;
+	struct wbuf	w;
+	uint32_t	code;
+
+	memset(rp.key, key, sizeof(rp.key));
+	rp.until = until;
+	wbuf_init(&w);
+	replay_put(&w, &rp);
+	kid_send(&soap.ib, IMSG_QUEUE_NONCE_CHECK, ++lastid, &w);
+	must(&soap, IMSG_SOAP_NONCE_RESULT, lastid, &m);
+	rbuf_init(&r, m.data, m.hdr.len);
+	code = rbuf_u32(&r);
+	imsg_free(&m);
+	return code;
+}
+
 static void
 test_replay(void)
 {
 	struct mail	ml = { SUBMIT_USER, ALICE, "n1@capricorn.test",
 	    ALICE, { BOB }, 1, 77, 0, NULL, 0 };
-	struct replay	rp;
-	struct wbuf	w;
-	struct imsg	m;
+	struct timespec	ts = { 0, 2000000 };
+	int64_t		soon;
 	int		i;
 	static const uint32_t want[] = { 0, 1, 1 };
 
@@ -701,15 +751,19 @@ test_replay(void)
 	for (i = 0; i < 3; i++) {
 		if (i == 2)
 			restart();
-		memset(rp.key, 99, sizeof(rp.key));
-		rp.until = wstime_now() + 100000;
-		wbuf_init(&w);
-		replay_put(&w, &rp);
-		kid_send(&soap.ib, IMSG_QUEUE_NONCE_CHECK, ++lastid, &w);
-		must(&soap, IMSG_SOAP_NONCE_RESULT, lastid, &m);
-		is_int(m.data[3], want[i], "nonce check");
-		imsg_free(&m);
+		is_int(nonce(99, wstime_now() + 100000), want[i],
+		    "nonce check");
 	}
+	/* What is swept is not forgotten silently: the mark stays. */
+	soon = wstime_now() + 50;
+	is_int(nonce(100, soon), 0, "one that ends soon");
+	for (i = 0; i < 5000 && kid_stat(&kid, "forgotten") < 1; i++)
+		nanosleep(&ts, NULL);
+	is_int(kid_stat(&kid, "forgotten"), 1, "is swept");
+	is_int(nonce(101, soon - 10), 1, "none from before is new any more");
+	restart();
+	is_int(nonce(102, soon - 10), 1, "nor after SIGKILL");
+	is_int(nonce(103, wstime_now() + 10000), 0, "one of now is");
 	ok(empties(), "empty");
 }
 
@@ -783,6 +837,86 @@ test_killed(void)
 	is_int(count_files("body"), 0, "no body file is left");
 }
 
+/* What lies in a channel now; answers are counted, deliveries answered. */
+static void
+drain(struct end *e, int ms, uint8_t *accepted, uint64_t first,
+    uint8_t *seen, uint32_t max)
+{
+	struct submit_result	res;
+	struct deliver		d;
+	struct imsg		m;
+	struct rbuf		r;
+	uint32_t		k;
+
+	while (kid_recv(&e->ib, &m, ms) == 1) {
+		rbuf_init(&r, m.data, m.hdr.len);
+		if (m.hdr.type == IMSG_SOAP_SUBMIT_RESULT &&
+		    submit_result_get(&r, &res) == 0) {
+			if (res.code == ST_OK && m.hdr.id >= first &&
+			    m.hdr.id - first < max)
+				accepted[m.hdr.id - first] = 1;
+			submit_result_free(&res);
+		} else if (m.hdr.type == IMSG_LOCAL_DELIVER &&
+		    deliver_get(&r, &d) == 0) {
+			if (sscanf(d.facts.msgid, "shot%u@", &k) == 1 &&
+			    k < max && seen[k] < 255)
+				seen[k]++;
+			deliver_free(&d);
+			/* It may be dead by now. */
+			(void)answer_delivered(m.hdr.id, ST_OK, "");
+		}
+		imsg_free(&m);
+	}
+}
+
+/*
+ * Shot at any moment while mail comes in and goes out: what was answered 200
+ * is delivered in the end.
+ */
+static void
+test_shot(void)
+{
+	static uint8_t	accepted[1200], seen[1200];
+	struct mail	ml = { SUBMIT_USER, ALICE, NULL, ALICE, { BOB }, 1,
+	    0, 0, NULL, 0 };
+	uint64_t	first = lastid + 1;
+	uint32_t	i, n = 0, lost = 0, known = 0, round;
+	char		msgid[64];
+
+	for (round = 0; round < 12; round++) {
+		for (i = 0; i < 100; i++, n++) {
+			snprintf(msgid, sizeof(msgid), "shot%u@capricorn.test",
+			    n);
+			ml.msgid = msgid;
+			ml.body = n % 29 == 0 ? big : NULL;
+			ml.len = n % 29 == 0 ? sizeof(big) : 0;
+			put_mail(&soap, ++lastid, &ml);
+			if (i % 20 != 19)
+				continue;
+			drain(&soap, (int)(round * 5) % 17, accepted, first,
+			    seen, nitems(seen));
+			drain(&local, (int)round % 3, accepted, first, seen,
+			    nitems(seen));
+		}
+		kill(kid.pid, SIGKILL);
+		/* What it had said before counts. */
+		drain(&soap, 1000, accepted, first, seen, nitems(seen));
+		drain(&local, 1000, accepted, first, seen, nitems(seen));
+		restart();
+	}
+	for (i = 0; i < 100 && kid_stat(&kid, "messages") != 0; i++)
+		drain(&local, 100, accepted, first, seen, nitems(seen));
+	for (i = 0; i < n; i++) {
+		known += accepted[i];
+		lost += accepted[i] && seen[i] == 0;
+	}
+	printf("# %u submitted, %u accepted, 12 times shot\n", n, known);
+	ok(known > 100, "some were accepted");
+	is_int(lost, 0, "none of these is lost");
+	ok(empties(), "empty");
+	is_int(count_files("body"), 0, "no body file is left");
+}
+
 static void
 test_retry(void)
 {
@@ -844,7 +978,7 @@ test_bounce(void)
 	    "no such user");
 	relay_job_free(&rj);
 	imsg_free(&m);
-	id = get_bounce(&job, &m);
+	(void)get_bounce(&job, &m);
 	ok(job.kind == BOUNCE_FAILED && strcmp(job.to, ALICE) == 0 &&
 	    strcmp(job.domain, "capricorn.test") == 0 &&
 	    strcmp(job.orig.msgid, ml.msgid) == 0, "a bounce is asked for");
@@ -905,7 +1039,7 @@ test_double_bounce(void)
 	imsg_free(&m);
 	ok(empties(), "its failure is the end of it");
 	ok(quiet(&soap, IMSG_SOAP_BOUNCE_JOB), "no bounce of a bounce");
-	is_int(kid_stat(&kid, "queue_dropped"), 1, "counted");
+	is_int(kid_stat(&kid, "dropped"), 1, "counted");
 
 	ml.origin = SUBMIT_USER;
 	ml.who = ml.from = ALICE;
@@ -1117,6 +1251,73 @@ test_quarantine(void)
 	ok(empties(), "and it stays out of the queue");
 }
 
+/* Changes a text in a table's file: as a bad disk would. */
+static int
+damage_table(const char *file, const char *text)
+{
+	static char	data[16 << 20];
+	char		*at;
+	ssize_t		 n;
+	int		 fd, ret = -1;
+
+	if ((fd = open(file, O_RDWR)) == -1)
+		return -1;
+	n = read(fd, data, sizeof(data));
+	if (n > 0 && (at = memmem(data, (size_t)n, text,
+	    strlen(text))) != NULL && pwrite(fd, "#", 1, at - data) == 1)
+		ret = 0;
+	close(fd);
+	return ret;
+}
+
+/* A record that does not read costs that record, at start and later. */
+static void
+test_bad_record(void)
+{
+	static const char *to[] = { "x0@far.test", "x1@far.test",
+	    "x2@far.test", "x3@far.test" };
+	struct mail	ml = { SUBMIT_USER, ALICE, NULL, ALICE, { NULL }, 1,
+	    0, 0, NULL, 0 };
+	struct relay_job rj;
+	struct imsg	m;
+	char		msgid[64];
+	size_t		i;
+	int64_t		before;
+
+	is_int(command(CTL_PAUSE, "relay", NULL), 0, "pause");
+	for (i = 0; i < nitems(to); i++) {
+		snprintf(msgid, sizeof(msgid), "br%zu@capricorn.test", i);
+		ml.msgid = msgid;
+		ml.to[0] = to[i];
+		is_int(submit(&ml), ST_OK, "accepted");
+	}
+	command(CTL_SHOW_QUEUE, NULL, NULL);
+	before = (int64_t)rows(NULL, NULL, 0);
+	is_int(kid_stop(&kid), 0, "stopped");
+	down(&soap);
+	down(&local);
+	down(&control);
+	is_int(damage_table("env.db", to[1]), 0, "a recipient is damaged");
+	is_int(damage_table("msg.db", "br2@capricorn.test"), 0,
+	    "a message is damaged");
+	start();
+	ok(quiet(&soap, IMSG_SOAP_RELAY_JOB), "still paused");
+	is_int(command(CTL_RESUME, "relay", NULL), 0, "resume");
+	for (i = 0; i < 2; i++) {
+		put_relayed(get_job(&rj, &m), ST_OK, "", NULL, 0, NULL);
+		ok(strcmp(rj.rcpt[0].addr, to[0]) == 0 ||
+		    strcmp(rj.rcpt[0].addr, to[3]) == 0,
+		    "a whole one is relayed");
+		relay_job_free(&rj);
+		imsg_free(&m);
+	}
+	ok(empties(), "empty");
+	is_int(kid_stat(&kid, "quarantined"), 2, "two are set aside");
+	command(CTL_SHOW_QUEUE, NULL, NULL);
+	is_int((int64_t)rows(NULL, NULL, 0), before, "shown, with what "
+	    "belongs to them");
+}
+
 /* Peer messages that do not read end the channel, not the daemon. */
 static void
 test_bad_peer(void)
@@ -1182,14 +1383,14 @@ test_many(void)
 	}
 	is_int(bad, 0, "100,000 accepted");
 	printf("# %u messages taken in %.2f s, %lld commits\n", n,
-	    since(&ts), (long long)kid_stat(&kid, "queue_commits"));
+	    since(&ts), (long long)kid_stat(&kid, "commits"));
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	command(CTL_SHOW_QUEUE, NULL, NULL);
-	is_int((int64_t)rows("state", last, sizeof(last)), n + 2,
+	is_int((int64_t)rows("state", last, sizeof(last)), n + 6,
 	    "all are shown");
 	printf("# shown in %.3f s\n", since(&ts));
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	command(CTL_SHOW_QUEUE, NULL, "50");
+	command(CTL_SHOW_QUEUE, "all", "50");
 	is_int((int64_t)rows("state", last, sizeof(last)), 50, "fifty");
 	printf("# fifty in %.4f s\n", since(&ts));
 	clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -1229,6 +1430,7 @@ main(void)
 	test_repeats();
 	test_replay();
 	test_killed();
+	test_shot();
 	test_retry();
 	test_bounce();
 	test_double_bounce();
@@ -1236,6 +1438,7 @@ main(void)
 	test_control();
 	test_reload();
 	test_quarantine();
+	test_bad_record();
 	test_bad_peer();
 	test_many();
 	is_int(kid_stop(&kid), 0, "an orderly end");
