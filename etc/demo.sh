@@ -49,7 +49,7 @@ domain() {
 	    <"$dir/$1/$5.password"
 	wsmtpd -n -L "$top/wsmtpd" -f "$dir/$1/wsmtpd.conf"
 	wsmtpd -d -L "$top/wsmtpd" -f "$dir/$1/wsmtpd.conf" -R 3 \
-	    3>"$dir/$1/ready" 2>"$dir/$1/log" &
+	    3>"$dir/$1/ready" >"$dir/$1/log" 2>&1 </dev/null &
 	cat >"$dir/$5.wsmailrc" <<-EOF
 		account $5@$1.test
 		server 127.0.0.1:$2
