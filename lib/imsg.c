@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "compat.h"
 
-#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include <errno.h>
@@ -146,12 +145,11 @@ imsgbuf_claim(struct imsgbuf *ib)
 static int
 imsg_unspill(struct imsg *m, int fd)
 {
-	struct stat	 st;
-	size_t		 off;
-	ssize_t		 n;
+	size_t	 off;
+	ssize_t	 n;
 
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
-	    st.st_size != (off_t)m->hdr.len) {
+	/* lseek, not fstat(2): the filter of soap and keys knows no stat */
+	if (lseek(fd, 0, SEEK_END) != (off_t)m->hdr.len) {
 		errno = EBADMSG;
 		return -1;
 	}

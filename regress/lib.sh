@@ -37,7 +37,7 @@ t_clean() {
 		inst_end "$t_i"
 		if [ "$t_failed" != 0 ] || [ "$t_status" != 0 ]; then
 			echo "# --- log of $t_i"
-			tail -n 60 "$T/$t_i/log" | sed 's/^/# /'
+			tail -n 400 "$T/$t_i/log" | sed 's/^/# /'
 		fi
 	done
 	exit "$t_status"

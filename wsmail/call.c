@@ -188,9 +188,10 @@ session_mackey(struct session *s)
 static int
 session_cert(struct session *s)
 {
-	uint8_t	*pem;
-	size_t	 len;
-	BIO	*bio;
+	STACK_OF(X509)	*rest = NULL;
+	uint8_t		*pem;
+	size_t		 len;
+	BIO		*bio;
 
 	if (s->acc->certificate == NULL || s->acc->key == NULL) {
 		fprintf(stderr, "wsmail: auth certificate needs certificate "
@@ -198,12 +199,13 @@ session_cert(struct session *s)
 		return EX_CONFIG;
 	}
 	if ((pem = mailfile_read(s->acc->certificate, &len)) == NULL ||
-	    (s->cert = pki_cert_pem(pem, len, NULL)) == NULL) {
+	    (s->cert = pki_cert_pem(pem, len, &rest)) == NULL) {
 		fprintf(stderr, "wsmail: %s: no certificate\n",
 		    s->acc->certificate);
 		free(pem);
 		return EX_CONFIG;
 	}
+	sk_X509_pop_free(rest, X509_free);
 	free(pem);
 	if ((pem = mailfile_read(s->acc->key, &len)) != NULL &&
 	    (bio = BIO_new_mem_buf(pem, (int)len)) != NULL) {

@@ -242,7 +242,8 @@ cmd_delete(struct session *s, int argc, char **argv)
 	}
 	free(text);
 	answer_free(&a);
-	return rc != ST_OK ? EX_TEMPFAIL : missing ? EX_UNAVAILABLE : 0;
+	return missing || rc == ST_NOUSER ? EX_UNAVAILABLE :
+	    rc != ST_OK ? EX_TEMPFAIL : 0;
 }
 
 /*

@@ -105,9 +105,11 @@ struct request {
 	const struct operation *op;
 	char		 principal[ADDR_MAX + 1];	/* who was authenticated */
 	char		 domain[ADDR_DOMAIN_MAX + 1];	/* of ours, that serves */
+	int		 authenticated;
 	int		 is_peer;	/* principal is a domain */
 	struct replay	 replay;
 	struct soapenv	 env;		/* the answer, while it is signed */
+	uint32_t	 status;	/* its HTTP status */
 	void		*state;		/* of the operation */
 	void		(*state_free)(void *);
 };
@@ -132,6 +134,7 @@ int	 certs_load(struct soap *);	/* 0 or -1 */
 void	 certs_free(struct soap *);
 struct hosted *certs_hosted(const struct soap *, const char *domain);
 X509	*certs_known(struct soap *, const uint8_t sha1[20]);	/* a reference, or NULL */
+const char *certs_sigalg(X509 *);	/* the algorithm of its key */
 void	 certs_learn(struct soap *, X509 *);
 /* May a thumbprint do, and how it went. */
 int	 certs_acquainted(struct soap *, const char *from, const char *to);
@@ -181,6 +184,9 @@ void	 request_answer(struct request *, const struct wbuf *content);
 void	 request_answer_status(struct request *, const char *result,
 	    uint32_t code, const char *text, const char *msgid,
 	    const struct rcpt_status *, size_t, const struct wbuf *more);
+/* An answer's envelope is begun, filled (r->env), finished. */
+void	 request_compose(struct request *, const char *action);
+void	 request_finish(struct request *, uint32_t status, int sign);
 /* Hands octets to the frontend and frees the request. */
 void	 request_respond(struct request *, uint32_t status, const struct wbuf *);
 

@@ -52,14 +52,14 @@ verdict_free(struct verdict *v)
 	memset(v, 0, sizeof(*v));
 }
 
-/* An answer without a SOAP body: what HTTP says, and that is never final. */
+/* An answer without a SOAP body: of what HTTP says only "too large" is final. */
 static void
 verdict_http(struct verdict *v, const struct relay_result *res)
 {
 	char	 text[64];
 
 	snprintf(text, sizeof(text), "HTTP status %u", res->status);
-	verdict_set(v, ST_TEMPFAIL, text);
+	verdict_set(v, res->status == 413 ? ST_TOOBIG : ST_TEMPFAIL, text);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "soap.h"
 
 #define AUTH_TIMEOUT	60	/* s, slow hashes wait in a queue */
+#define AUTH_TEXT_MAX	(32 * 1024)	/* of SignedInfo, for keys */
 
 static void	 auth_none(struct request *);
 static void	 auth_password(struct request *);
@@ -126,6 +127,11 @@ auth_mac(struct request *r)
 
 	if (auth_username(r) == -1)
 		return;
+	if (r->w.signedinfo.len > AUTH_TEXT_MAX) {
+		request_fault_wss(r, WSS_F_INVALID_SECURITY,
+		    "SignedInfo is too large");
+		return;
+	}
 	q.user = r->principal;
 	q.peer = r->http.peer;
 	q.salt = r->w.salt;

@@ -133,6 +133,15 @@ certs_hosted(const struct soap *s, const char *domain)
 	return NULL;
 }
 
+const char *
+certs_sigalg(X509 *cert)
+{
+	EVP_PKEY	*key = X509_get0_pubkey(cert);
+
+	return key != NULL && EVP_PKEY_base_id(key) == EVP_PKEY_EC ?
+	    URI_ECDSA_SHA256 : URI_RSA_SHA256;
+}
+
 /* Most recently used first. */
 X509 *
 certs_known(struct soap *s, const uint8_t sha1[20])

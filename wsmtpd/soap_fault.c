@@ -12,6 +12,8 @@
 #include "soap.h"
 
 
+#define FAULT_ACTION	NS_WSA "/soap/fault"	/* WS-Addressing SOAP 6 */
+
 struct fault_form {
 	enum fault	 kind;
 	const char	*wsse;		/* local name of the subcode, or NULL */
@@ -21,6 +23,8 @@ struct fault_form {
 	xmlNodePtr	 header;	/* not understood, or NULL */
 };
 
+static int	 fault_is_signed(const struct request *,
+		    const struct fault_form *);
 static const char *fault_code(const struct request *, enum fault);
 static void	 fault_send(struct request *, const struct fault_form *);
 static void	 fault_put11(struct wbuf *, const struct request *,
@@ -113,40 +117,52 @@ fault_put_header(struct wbuf *w, const struct request *r,
 	if (!r->soap12)
 		return;
 	if (f->kind == F_VERSION)
-		wbuf_puts(w, "<s:Header><s:Upgrade><s:SupportedEnvelope "
+		wbuf_puts(w, "<s:Upgrade><s:SupportedEnvelope "
 		    "qname=\"n1:Envelope\" xmlns:n1=\"" NS_SOAP12 "\"/>"
 		    "<s:SupportedEnvelope qname=\"n2:Envelope\" xmlns:n2=\""
-		    NS_SOAP11 "\"/></s:Upgrade></s:Header>");
+		    NS_SOAP11 "\"/></s:Upgrade>");
 	if (f->header == NULL || f->header->ns == NULL)
 		return;
-	wbuf_puts(w, "<s:Header><s:NotUnderstood qname=\"q:");
+	wbuf_puts(w, "<s:NotUnderstood qname=\"q:");
 	xml_put_attr(w, (const char *)f->header->name);
 	wbuf_puts(w, "\" xmlns:q=\"");
 	xml_put_attr(w, (const char *)f->header->ns->href);
-	wbuf_puts(w, "\"/></s:Header>");
+	wbuf_puts(w, "\"/>");
+}
+
+/* Who was authenticated by a signature gets what is not about that signed. */
+static int
+fault_is_signed(const struct request *r, const struct fault_form *f)
+{
+	return r->w.has_signature && r->principal[0] != '\0' &&
+	    r->authenticated && f->wsse == NULL && f->code != ST_TEMPFAIL;
 }
 
 static void
 fault_send(struct request *r, const struct fault_form *f)
 {
-	struct wbuf	 w = { 0 };
+	struct wbuf	*w = &r->env.body;
 
 	r->s->st.faults++;
 	log_debug("request %016llx: fault %s%s%s %u: %s",
 	    (unsigned long long)r->id, fault_code(r, f->kind),
 	    f->wsse != NULL ? " " : "", f->wsse != NULL ? f->wsse : "",
 	    f->code, f->text);
-	wbuf_printf(&w, "<s:Envelope xmlns:s=\"%s\">",
-	    r->soap12 ? NS_SOAP12 : NS_SOAP11);
-	fault_put_header(&w, r, f);
-	wbuf_puts(&w, "<s:Body>");
+	request_compose(r, FAULT_ACTION);
+	fault_put_header(&r->env.header, r, f);
+	wbuf_printf(w, "<s:Body xmlns:s=\"%s\" xmlns:wsu=\"" NS_WSU
+	    "\" wsu:Id=\"Body\">", r->soap12 ? NS_SOAP12 : NS_SOAP11);
 	if (r->soap12)
-		fault_put12(&w, r, f);
+		fault_put12(w, r, f);
 	else
-		fault_put11(&w, r, f);
-	wbuf_puts(&w, "</s:Body></s:Envelope>");
-	request_respond(r, f->status, &w);
-	wbuf_free(&w);
+		fault_put11(w, r, f);
+	wbuf_puts(w, "</s:Body>");
+	if (w->error) {
+		/* Nothing to say it with: an empty answer of that status. */
+		request_respond(r, 503, w);
+		return;
+	}
+	request_finish(r, f->status, fault_is_signed(r, f));
 }
 
 /* SOAP 1.1 section 6.2 has 500 for all; 1.2 part 2 table 20 tells apart. */

@@ -142,8 +142,7 @@ hop_compose(struct hop *hp)
 	hop_content(hp, &content);
 	soapenv_body(e, NS_WSE, "WSEmailSend", &content);
 	wbuf_free(&content);
-	text = soapenv_signedinfo(e, EVP_PKEY_base_id(X509_get0_pubkey(
-	    h->cert)) == EVP_PKEY_EC ? URI_ECDSA_SHA256 : URI_RSA_SHA256);
+	text = soapenv_signedinfo(e, certs_sigalg(h->cert));
 	if (text == NULL || soap_ask_sign(hp->s, j->from_domain, text,
 	    hop_signed, hp) == -1)
 		hop_fail(hp, ST_TEMPFAIL, "the hop cannot be signed now",

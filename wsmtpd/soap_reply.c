@@ -3,6 +3,7 @@
  * Answers.  Whoever signed the request gets an answer that is signed by the
  * domain that serves him: Body, Timestamp, the certificate, and what relates
  * it to the request.  An answer to a password goes unsigned: TLS covers it.
+ * So does a fault about security, or one that says "later".
  */
 #include "compat.h"
 
@@ -52,7 +53,7 @@ reply_send(struct request *r, const uint8_t *value, size_t len)
 		request_fault_later(r, "out of memory");
 		return;
 	}
-	request_respond(r, 200, &w);
+	request_respond(r, r->status, &w);
 	wbuf_free(&w);
 }
 
@@ -79,23 +80,25 @@ reply_signed(void *arg, struct imsg *imsg, const char *why)
 }
 
 void
-request_answer(struct request *r, const struct wbuf *content)
+request_compose(struct request *r, const char *action)
+{
+	soapenv_free(&r->env);
+	soapenv_init(&r->env, r->soap12);
+	if (r->w.wsa_messageid != NULL) {
+		soapenv_wsa(&r->env, "Action", action);
+		soapenv_wsa(&r->env, "RelatesTo", r->w.wsa_messageid);
+	}
+}
+
+void
+request_finish(struct request *r, uint32_t status, int sign)
 {
 	const struct wbuf	*text;
 	struct hosted		*h = certs_hosted(r->s, r->domain);
 	struct soapenv		*e = &r->env;
-	char			 name[64], action[256];
 
-	soapenv_init(e, r->soap12);
-	snprintf(name, sizeof(name), "%sResponse", r->op->name);
-	if (r->w.wsa_messageid != NULL) {
-		/* WS-Addressing 1.0 Metadata section 4.4.4's manner. */
-		snprintf(action, sizeof(action), "%sResponse", r->op->action);
-		soapenv_wsa(e, "Action", action);
-		soapenv_wsa(e, "RelatesTo", r->w.wsa_messageid);
-	}
-	soapenv_body(e, r->op->ns, name, content);
-	if (!r->w.has_signature || r->op->anybody) {
+	r->status = status;
+	if (!sign) {
 		reply_send(r, NULL, 0);
 		return;
 	}
@@ -106,12 +109,22 @@ request_answer(struct request *r, const struct wbuf *content)
 	soapenv_timestamp(e, wstime_now(),
 	    (unsigned int)soap_limit(r->s, LIM_REQUEST_LIFETIME));
 	soapenv_token_cert(e, h->cert);
-	text = soapenv_signedinfo(e, X509_get0_pubkey(h->cert) != NULL &&
-	    EVP_PKEY_base_id(X509_get0_pubkey(h->cert)) == EVP_PKEY_EC ?
-	    URI_ECDSA_SHA256 : URI_RSA_SHA256);
+	text = soapenv_signedinfo(e, certs_sigalg(h->cert));
 	if (text == NULL || soap_ask_sign(r->s, r->domain, text, reply_signed,
 	    r) == -1)
 		request_fault_later(r, "the answer could not be signed");
+}
+
+void
+request_answer(struct request *r, const struct wbuf *content)
+{
+	char	 name[64], action[256];
+
+	snprintf(name, sizeof(name), "%sResponse", r->op->name);
+	snprintf(action, sizeof(action), "%sResponse", r->op->action);
+	request_compose(r, action);
+	soapenv_body(&r->env, r->op->ns, name, content);
+	request_finish(r, 200, r->w.has_signature && !r->op->anybody);
 }
 
 /* WSEmailStatus, in the element that the operation calls `result`. */

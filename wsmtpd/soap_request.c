@@ -246,6 +246,7 @@ request_authenticated(struct request *r)
 	struct log_ev	 ev = { .ev = "auth", .result = "ok" };
 
 	r->s->st.auth_ok++;
+	r->authenticated = 1;
 	if (log_getverbose() > 0) {
 		ev.id = r->id;
 		ev.peer = r->http.peer;

@@ -17,6 +17,7 @@
 
 #define SEND_TIMEOUT	90	/* s */
 #define SEND_RESULT	"WSEmailSendResult"
+#define SEND_HEADERS	65536	/* octets, of a hop's envelope */
 
 struct sending {
 	struct request	*r;
@@ -36,6 +37,7 @@ static int	 send_add(struct sending *, const char *);
 static int	 send_has(const struct sending *, const char *);
 static int	 send_identity(struct sending *);
 static void	 send_refuse(struct sending *, uint32_t, const char *);
+static int64_t	 send_room(const struct soap *);
 static void	 send_signed(void *, int, const char *);
 static int	 outgoing_signed(void *, struct imsg *, const char *);
 static int	 outgoing_finish(struct outgoing *, const uint8_t *, size_t,
@@ -301,6 +303,18 @@ send_identity(struct sending *sd)
 	return 0;
 }
 
+/*
+ * What a message and its signature may have: a hop is a request too, and its
+ * headers need some of what a peer with the same limit takes.
+ */
+static int64_t
+send_room(const struct soap *s)
+{
+	int64_t	 limit = soap_limit(s, LIM_MESSAGE_SIZE);
+
+	return limit - (limit / 8 < SEND_HEADERS ? limit / 8 : SEND_HEADERS);
+}
+
 static void
 send_signed(void *arg, int result, const char *why)
 {
@@ -315,7 +329,7 @@ send_signed(void *arg, int result, const char *why)
 		request_fault_later(r, why);
 		return;
 	}
-	if ((int64_t)o->m.len > soap_limit(r->s, LIM_MESSAGE_SIZE)) {
+	if ((int64_t)(o->m.len + o->sig.len) > send_room(r->s)) {
 		send_refuse(sd, ST_TOOBIG, "the message is too large");
 		return;
 	}
@@ -432,9 +446,7 @@ outgoing_sign(struct outgoing *o)
 		o->done(o->arg, -1, "the message cannot be composed");
 		return;
 	}
-	wss_signedinfo(&o->signedinfo, EVP_PKEY_base_id(X509_get0_pubkey(
-	    h->cert)) == EVP_PKEY_EC ? URI_ECDSA_SHA256 : URI_RSA_SHA256,
-	    &ref, 1);
+	wss_signedinfo(&o->signedinfo, certs_sigalg(h->cert), &ref, 1);
 	if (o->signedinfo.error || soap_ask_sign(o->s, o->domain,
 	    &o->signedinfo, outgoing_signed, o) == -1)
 		o->done(o->arg, -1, "the message cannot be signed now");

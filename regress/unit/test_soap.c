@@ -697,6 +697,7 @@ test_mailbox(void)
 	local_code = LOCAL_OK;
 	call(NS_WSE, "ExecuteExtensionHandler", "<w:ext>urn:x</w:ext>");
 	says("no extension", 500, "no plug-in");
+	ok(answer_signed(), "a fault that is not about security is signed");
 	request();
 	q.login = NOBODY;
 	call(NS_WSE2, "GetAuthParameters", "<w:user>alice</w:user>");
@@ -759,6 +760,17 @@ test_logins(void)
 	call(NS_WSE, "WSEmailFetchHeaders", "");
 	says("DEST: user part in wsa:To", 500, "wsse:FailedAuthentication");
 	ok(kid_logged("result=refused"), "refusals are in the log");
+	q.to = NULL;
+	TAILQ_FIRST(&conf->users)->disabled = 1;
+	kid_reload(&kid, conf);
+	call(NS_WSE, "WSEmailFetchHeaders", "");
+	says("certificate of a disabled user, after a reload", 500,
+	    "wsse:FailedAuthentication");
+	TAILQ_FIRST(&conf->users)->disabled = 0;
+	kid_reload(&kid, conf);
+	q.now = wstime_now();
+	call(NS_WSE, "WSEmailFetchHeaders", "");
+	says("and enabled again", 200, "FetchHeadersResponse");
 }
 
 static void
@@ -1020,6 +1032,7 @@ test_hop_answers(void)
 		{ "200 without an answer", RELAY_OK, 200, "", ST_TEMPFAIL },
 		{ "200 with a page", RELAY_OK, 200, "<p/>", ST_TEMPFAIL },
 		{ "502", RELAY_OK, 502, "bad gateway", ST_TEMPFAIL },
+		{ "413", RELAY_OK, 413, "too large", ST_TOOBIG },
 		{ "550", RELAY_OK, 200, STATUS("<w:ResponseCode>550"
 		    "</w:ResponseCode>"), ST_NOUSER },
 		{ "577", RELAY_OK, 200, STATUS("<w:ResponseCode>577"

@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# A client that gSOAP makes from the WSDL alone, with its stock plug-in.
+. "${WS_TOP:?}/regress/lib.sh"
+
+command -v soapcpp2 >/dev/null || skip_all "gSOAP is missing"
+inst_new capricorn
+rm -f capricorn/capricorn.test-tls.*
+wsctl ca issue -d ca -o capricorn -a localhost tls capricorn.test >/dev/null
+inst_user capricorn alice
+wsctl ca issue -d ca -o capricorn -t rsa user alice@capricorn.test >/dev/null
+inst_start capricorn
+ok "gSOAP makes a client" sh "$WS_TOP/regress/interop/build-gsoap.sh" "$T/gsoap"
+url=https://localhost:$PORT_capricorn/wsemail
+for v in 1.1 1.2; do
+	ok "SOAP $v, password" gsoap/gsoap_client "$url" ca/ca.crt $v text \
+	    alice@capricorn.test "$(cat capricorn/alice.password)"
+	ok "SOAP $v, X.509" gsoap/gsoap_client "$url" ca/ca.crt $v x509 \
+	    alice@capricorn.test capricorn/alice@capricorn.test.crt \
+	    capricorn/alice@capricorn.test.key
+done
+finish
