@@ -1154,6 +1154,37 @@ test_peer(void)
 	q.login = MAC;
 	hop_in("a hop by a password", 500, "FailedAuthentication");
 	q.login = CERT;
+	/* What was addressed to a list of theirs they may hand on. */
+	request();
+	call(NS_WSE, "WSEmailSend", "<theMessage xmlns=\"" NS_WSE "\">"
+	    "<Recipients><string>list@evil.test</string></Recipients>"
+	    "</theMessage>");
+	q.login = CERT;
+	q.cert = &evil;
+	q.kind = KIND_RELAY;
+	q.from = "evil.test";
+	q.dto = B;
+	q.to = WSA_TO_PREFIX B;
+	q.wsa_action = NS_WSE "/WSEmailSend";
+	q.rcpt[0].addr = (char *)(uintptr_t)"bob@" B;
+	q.rcpt[0].orig = (char *)(uintptr_t)"List@evil.test";
+	q.nrcpt = 1;
+	hop_in("DOMAIN: forwarded by whom it was addressed to", 200, ">200<");
+	q.rcpt[0].orig = (char *)(uintptr_t)"";
+	hop_in("DOMAIN: the same without saying so", 200, ">577<");
+	request();
+	snprintf(m, sizeof(m), MESSAGE, "");
+	call(NS_WSE, "WSEmailSend", m);
+	q.login = CERT;
+	q.cert = &cert_a;
+	q.kind = KIND_RELAY;
+	q.from = A;
+	q.dto = B;
+	q.to = WSA_TO_PREFIX B;
+	q.wsa_action = NS_WSE "/WSEmailSend";
+	q.rcpt[0].addr = (char *)(uintptr_t)"bob@" B;
+	q.rcpt[0].orig = (char *)(uintptr_t)"";
+	q.nrcpt = 1;
 	/* The signature of another message. */
 	((char *)memmem(last_submit.data, last_submit.hdr.len, "hi &lt;",
 	    7))[0] = 'H';
