@@ -374,13 +374,15 @@ static int
 answer_signature(struct session *s, struct wss *w, const char *msgid)
 {
 	const char	*why = NULL;
+	int		 trusted;
 
 	if (w->token != WSS_X509 || w->cert == NULL)
 		why = "the answer is not signed";
 	else if (wss_verify_cert(w) == -1)
 		why = w->why;
-	else if (!pki_names_domain(w->cert, addr_domain(s->acc->address)))
-		why = "the answer's signer is not the account's domain";
+	else if (!verify_domain_cert(s->acc, w->cert, NULL,
+	    addr_domain(s->acc->address), &trusted, &why))
+		;	/* why says it */
 	else if (w->wsa_relatesto == NULL ||
 	    strcmp(w->wsa_relatesto, msgid) != 0)
 		why = "the answer is to another request";

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <tls.h>
 
 #include "addr.h"
 #include "mailfile.h"
@@ -29,10 +30,8 @@ verify_anchors(const struct account *acc, const char **why)
 	size_t			 len;
 
 	path = acc->trust != NULL ? acc->trust : acc->ca;
-	if (path == NULL) {
-		*why = "no trust anchors: trust or ca is not set";
-		return NULL;
-	}
+	if (path == NULL)
+		path = tls_default_ca_cert_file();
 	if ((pem = mailfile_read(path, &len)) == NULL) {
 		*why = "the file of trust anchors cannot be read";
 		return NULL;
@@ -47,39 +46,43 @@ verify_anchors(const struct account *acc, const char **why)
 	return store;
 }
 
+int
+verify_domain_cert(const struct account *acc, X509 *cert,
+    STACK_OF(X509) *chain, const char *domain, int *trusted, const char **why)
+{
+	struct pki_store	*store;
+
+	*trusted = (store = verify_anchors(acc, why)) != NULL &&
+	    pki_check(store, cert, chain, PKI_DOMAIN, time(NULL), why) ==
+	    PKI_OK;
+	pki_store_free(store);
+	if (domain != NULL && pki_names_domain(cert, domain))
+		return *trusted;
+	*why = "the signer's certificate does not name the sender's domain";
+	return 0;
+}
+
 void
 verify_message(const struct account *acc, const char *sender, const void *m,
     size_t mlen, const void *sig, size_t siglen, struct verdict *v)
 {
-	struct pki_store	*store = NULL;
-	STACK_OF(X509)		*chain = NULL;
-	X509			*cert = NULL;
-	const char		*why = NULL, *domain;
-	char			 addr[ADDR_MAX + 1];
+	STACK_OF(X509)	*chain = NULL;
+	X509		*cert = NULL;
+	const char	*domain = NULL;
+	char		 addr[ADDR_MAX + 1];
 
 	memset(v, 0, sizeof(*v));
-	if (wss_verify_detached(m, mlen, sig, siglen, &cert, &chain, &why) ==
-	    -1) {
-		v->why = why;
+	if (wss_verify_detached(m, mlen, sig, siglen, &cert, &chain,
+	    &v->why) == -1)
 		return;
-	}
 	v->signed_ok = 1;
 	v->signer = pki_subject(cert);
-	if ((store = verify_anchors(acc, &why)) == NULL ||
-	    pki_check(store, cert, chain, PKI_DOMAIN, time(NULL), &why) !=
-	    PKI_OK)
-		v->why = why;
-	else
-		v->trusted = 1;
-	if (addr_normalize(sender, addr, sizeof(addr)) == -1)
-		v->why = "the sender is not an address";
-	else if ((domain = addr_domain(addr)) == NULL ||
-	    !pki_names_domain(cert, domain))
-		v->why = "the signer's certificate does not name the "
-		    "sender's domain";
-	else
-		v->names_domain = 1;
-	pki_store_free(store);
+	if (addr_normalize(sender, addr, sizeof(addr)) == 0)
+		domain = addr_domain(addr);
+	if (verify_domain_cert(acc, cert, chain, domain, &v->trusted,
+	    &v->why))
+		v->why = NULL;
+	v->names_domain = domain != NULL && pki_names_domain(cert, domain);
 	sk_X509_pop_free(chain, X509_free);
 	X509_free(cert);
 }

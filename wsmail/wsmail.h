@@ -85,6 +85,13 @@ char		*answer_text(xmlNodePtr, const char *name);
 int64_t		 answer_int(xmlNodePtr, const char *name, int64_t def);
 
 /* verify.c: who signed a message, and what that is worth. */
+/*
+ * 1: the certificate chains to the account's anchors and names `domain` as a
+ * mail domain; 0 and *why else.
+ */
+int		 verify_domain_cert(const struct account *, X509 *,
+		    STACK_OF(X509) *, const char *domain, int *trusted,
+		    const char **why);
 struct verdict {
 	int		 signed_ok;	/* the signature holds over the message */
 	int		 trusted;	/* the signer's certificate chains to an anchor */
