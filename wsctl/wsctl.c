@@ -46,13 +46,13 @@ main(int argc, char **argv)
 			w.conf_path = optarg;
 			break;
 		case 'o':
+			w.output = NULL;
 			for (i = 0; i < nitems(outputs); i++)
 				if (strcmp(outputs[i]->name, optarg) == 0)
-					break;
-			if (i == nitems(outputs))
+					w.output = outputs[i];
+			if (w.output == NULL)
 				errx(EX_USAGE, "-o %s: expected text, json or "
 				    "metrics", optarg);
-			w.output = outputs[i];
 			break;
 		case 's':
 			w.socket = optarg;

@@ -1294,7 +1294,7 @@ main(void)
 	for (i = 0; i < NPEERS; i++)
 		if (i != LOCAL)
 			imsgbuf_clear(&ch[i]);
-	chdir("/");
+	ok(chdir("/") == 0, "leaves its directory");
 	testdir_remove(dir);
 	return done_testing();
 }
