@@ -27,18 +27,20 @@ inst_start capricorn scorpio
 
 body() { printf 'one\n  two <&> "three"\n'; }
 
+body >text
+
 # has USER@DOMAIN COUNT: that many messages are in the mailbox
 has() {
 	[ "$(mail "$1" -o json list | grep -o '"messageid"' | wc -l)" = "$2" ]
 }
 
-body | ok "alice sends to bob by MAC" mail alice@capricorn send -s first bob@scorpio.test
+ok "alice sends to bob by MAC" mail alice@capricorn send -s first bob@scorpio.test <text
 ok "bob waits until it is there" mail bob@scorpio wait -e -t 30
 like "$(mail bob@scorpio list)" '1 .*alice@capricorn.test.*first' "bob's list has it"
 is "$(mail bob@scorpio show 1 | sed '1,/^$/d')" "$(body)" "its text is unchanged"
 ok "its signature is good" mail bob@scorpio verify 1
-body | ok "carol sends with her password in TLS" mail carol@capricorn send -s second bob@scorpio.test
-body | ok "alice sends with her certificate" wsmail -f capricorn/cert.rc send -s third bob@scorpio.test
+ok "carol sends with her password in TLS" mail carol@capricorn send -s second bob@scorpio.test <text
+ok "alice sends with her certificate" wsmail -f capricorn/cert.rc send -s third bob@scorpio.test <text
 ok "all three are there" wait_until 30 has bob@scorpio 3
 
 ok "bob saves one" mail bob@scorpio save 1 saved.xml
@@ -54,29 +56,29 @@ not_ok "xmlsec1 refuses it, too" xmlsec1 --verify --trusted-pem ca/ca.crt \
 
 body | mail alice@capricorn send -s x nobody@capricorn.test >out 2>&1
 is "$?" 67 "an unknown local user is refused at the edge (67)"
-body | ok "a user unknown to the peer is taken" mail alice@capricorn send -s lost nobody@scorpio.test
+ok "a user unknown to the peer is taken" mail alice@capricorn send -s lost nobody@scorpio.test <text
 ok "and bounced" wait_until 30 has alice@capricorn 1
 like "$(mail alice@capricorn show 1)" '^From: postmaster@capricorn.test' "by postmaster"
 like "$(mail alice@capricorn show 1)" 'nobody@scorpio.test' "naming the recipient"
 ok "signed" mail alice@capricorn verify 1
 
-body | ok "Bcc and several domains" mail alice@capricorn send -s many -b dave@scorpio.test \
-    bob@scorpio.test carol@capricorn.test
+ok "Bcc and several domains" mail alice@capricorn send -s many -b dave@scorpio.test \
+    bob@scorpio.test carol@capricorn.test <text
 ok "dave has it" wait_until 30 has dave@scorpio 1
 ok "carol has it" wait_until 30 has carol@capricorn 1
 is "$(mail dave@scorpio show 1 | grep -c dave)" 0 "dave is not named in it"
 
-body | ok "to an alias with a member elsewhere" mail carol@capricorn send -s staff staff@capricorn.test
+ok "to an alias with a member elsewhere" mail carol@capricorn send -s staff staff@capricorn.test <text
 ok "alice has it" wait_until 30 has alice@capricorn 2
 ok "bob has it, forwarded" wait_until 30 has bob@scorpio 5
-body | ok "bob replies" mail bob@scorpio send -r 1
+ok "bob replies" mail bob@scorpio send -r 1 <text
 ok "alice has the reply" wait_until 30 has alice@capricorn 3
 like "$(mail alice@capricorn show 3)" '^Subject: Re: first' "with its subject"
 
 id=0123456789abcdef0123456789abcdef@capricorn.test
-body | ok "a MessageId of the sender's" mail alice@capricorn send -i $id -s once bob@scorpio.test
-body | ok "the same again is the same" mail alice@capricorn send -i $id -s once bob@scorpio.test
-body | not_ok "but not for another message" mail alice@capricorn send -i $id -s other bob@scorpio.test
+ok "a MessageId of the sender's" mail alice@capricorn send -i $id -s once bob@scorpio.test <text
+ok "the same again is the same" mail alice@capricorn send -i $id -s once bob@scorpio.test <text
+not_ok "but not for another message" mail alice@capricorn send -i $id -s other bob@scorpio.test <text
 ok "it arrives" wait_until 30 has bob@scorpio 6
 ok "bob deletes two" mail bob@scorpio delete 1 2
 mail bob@scorpio delete 1 >/dev/null 2>&1
