@@ -32,11 +32,29 @@ conf_new(void)
 	return c;
 }
 
+void
+conf_blob_wipe(struct conf_blob *b)
+{
+	freezero(b->data, b->data == NULL ? 0 : b->len);
+	b->data = NULL;
+	b->len = 0;
+}
+
+void
+conf_user_wipe(struct conf_user *u)
+{
+	if (u->text != NULL)
+		freezero(u->text, strlen(u->text));
+	if (u->mac != NULL)
+		freezero(u->mac, strlen(u->mac));
+	u->text = u->mac = NULL;
+}
+
 static void
 blob_free(struct conf_blob *b)
 {
 	free(b->path);
-	freezero(b->data, b->data == NULL ? 0 : b->len);
+	conf_blob_wipe(b);
 }
 
 static void
@@ -68,10 +86,7 @@ static void
 user_free(struct conf_user *u)
 {
 	free(u->name);
-	if (u->text != NULL)
-		freezero(u->text, strlen(u->text));
-	if (u->mac != NULL)
-		freezero(u->mac, strlen(u->mac));
+	conf_user_wipe(u);
 	free(u);
 }
 

@@ -93,6 +93,9 @@ struct conf {
 
 struct conf	*conf_new(void);	/* defaults; NULL: ENOMEM */
 void		 conf_free(struct conf *);	/* wipes secrets */
+/* Wipe and forget a file's contents; a user's verifiers. */
+void		 conf_blob_wipe(struct conf_blob *);
+void		 conf_user_wipe(struct conf_user *);
 struct conf_domain *conf_domain(const struct conf *, const char *name);
 struct conf_alias *conf_alias(const struct conf *, const char *name);
 struct conf_user *conf_user(const struct conf *, const char *name);
@@ -105,5 +108,10 @@ void		 conf_print(const struct conf *);
 /* lib/conf_wire.c */
 void		 conf_encode(const struct conf *, enum proc_id role, struct wbuf *);
 struct conf	*conf_decode(struct rbuf *);	/* NULL and errno */
+/* A file's contents, with or without; a string that may be NULL. */
+void		 conf_blob_put(struct wbuf *, const struct conf_blob *, int with);
+void		 conf_blob_get(struct rbuf *, struct conf_blob *);
+void		 conf_str_put(struct wbuf *, const char *);
+char		*conf_str_get(struct rbuf *);
 
 #endif /* CONF_H */

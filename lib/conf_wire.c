@@ -21,10 +21,6 @@
 #define V_CLIENTS	0x80	/* CAs of users' certificates */
 
 static unsigned int view_of(enum proc_id);
-static void	 blob_put(struct wbuf *, const struct conf_blob *, int);
-static void	 blob_get(struct rbuf *, struct conf_blob *);
-static void	 opt_put(struct wbuf *, const char *);
-static char	*opt_get(struct rbuf *);
 static void	 domains_put(struct wbuf *, const struct conf *, unsigned int);
 static void	 domains_get(struct rbuf *, struct conf *);
 static void	 users_put(struct wbuf *, const struct conf *, unsigned int);
@@ -60,16 +56,16 @@ view_of(enum proc_id role)
 	}
 }
 
-static void
-blob_put(struct wbuf *b, const struct conf_blob *blob, int with)
+void
+conf_blob_put(struct wbuf *b, const struct conf_blob *blob, int with)
 {
 	wbuf_u8(b, with && blob->data != NULL);
 	if (with && blob->data != NULL)
 		wbuf_bytes(b, blob->data, blob->len);
 }
 
-static void
-blob_get(struct rbuf *r, struct conf_blob *blob)
+void
+conf_blob_get(struct rbuf *r, struct conf_blob *blob)
 {
 	const uint8_t	*p;
 	size_t		 n;
@@ -85,17 +81,16 @@ blob_get(struct rbuf *r, struct conf_blob *blob)
 	blob->len = n;
 }
 
-/* A string that may be absent. */
-static void
-opt_put(struct wbuf *b, const char *s)
+void
+conf_str_put(struct wbuf *b, const char *s)
 {
 	wbuf_u8(b, s != NULL);
 	if (s != NULL)
 		wbuf_str(b, s);
 }
 
-static char *
-opt_get(struct rbuf *r)
+char *
+conf_str_get(struct rbuf *r)
 {
 	return rbuf_u8(r) == 0 ? NULL : rbuf_str(r, STR_MAX);
 }
@@ -112,12 +107,12 @@ domains_put(struct wbuf *b, const struct conf *c, unsigned int v)
 	TAILQ_FOREACH(d, &c->domains, entry) {
 		wbuf_str(b, d->name);
 		wbuf_i64(b, d->quota);
-		blob_put(b, &d->cert, v & V_CERTS);
-		blob_put(b, &d->key, v & V_SIGNKEYS);
-		blob_put(b, &d->tls_cert, v & V_TLS);
-		blob_put(b, &d->tls_key, v & V_TLS);
-		blob_put(b, &d->client_ca, v & V_CLIENTS);
-		blob_put(b, &d->client_crl, v & V_CLIENTS);
+		conf_blob_put(b, &d->cert, v & V_CERTS);
+		conf_blob_put(b, &d->key, v & V_SIGNKEYS);
+		conf_blob_put(b, &d->tls_cert, v & V_TLS);
+		conf_blob_put(b, &d->tls_key, v & V_TLS);
+		conf_blob_put(b, &d->client_ca, v & V_CLIENTS);
+		conf_blob_put(b, &d->client_crl, v & V_CLIENTS);
 	}
 }
 
@@ -135,12 +130,12 @@ domains_get(struct rbuf *r, struct conf *c)
 		TAILQ_INSERT_TAIL(&c->domains, d, entry);
 		d->name = rbuf_str(r, STR_MAX);
 		d->quota = rbuf_i64(r);
-		blob_get(r, &d->cert);
-		blob_get(r, &d->key);
-		blob_get(r, &d->tls_cert);
-		blob_get(r, &d->tls_key);
-		blob_get(r, &d->client_ca);
-		blob_get(r, &d->client_crl);
+		conf_blob_get(r, &d->cert);
+		conf_blob_get(r, &d->key);
+		conf_blob_get(r, &d->tls_cert);
+		conf_blob_get(r, &d->tls_key);
+		conf_blob_get(r, &d->client_ca);
+		conf_blob_get(r, &d->client_crl);
 	}
 }
 
@@ -160,8 +155,8 @@ users_put(struct wbuf *b, const struct conf *c, unsigned int v)
 		wbuf_str(b, u->name);
 		wbuf_i64(b, u->quota);
 		wbuf_u8(b, u->disabled != 0);
-		opt_put(b, v & V_VERIFIERS ? u->text : NULL);
-		opt_put(b, v & V_VERIFIERS ? u->mac : NULL);
+		conf_str_put(b, v & V_VERIFIERS ? u->text : NULL);
+		conf_str_put(b, v & V_VERIFIERS ? u->mac : NULL);
 	}
 }
 
@@ -180,8 +175,8 @@ users_get(struct rbuf *r, struct conf *c)
 		u->name = rbuf_str(r, STR_MAX);
 		u->quota = rbuf_i64(r);
 		u->disabled = rbuf_u8(r);
-		u->text = opt_get(r);
-		u->mac = opt_get(r);
+		u->text = conf_str_get(r);
+		u->mac = conf_str_get(r);
 	}
 }
 
@@ -198,8 +193,8 @@ trusts_put(struct wbuf *b, const struct conf *c, unsigned int v)
 	if (n == 0)
 		return;
 	TAILQ_FOREACH(t, &c->trusts, entry) {
-		blob_put(b, &t->ca, 1);
-		blob_put(b, &t->crl, 1);
+		conf_blob_put(b, &t->ca, 1);
+		conf_blob_put(b, &t->crl, 1);
 	}
 }
 
@@ -215,8 +210,8 @@ trusts_get(struct rbuf *r, struct conf *c)
 			return;
 		}
 		TAILQ_INSERT_TAIL(&c->trusts, t, entry);
-		blob_get(r, &t->ca);
-		blob_get(r, &t->crl);
+		conf_blob_get(r, &t->ca);
+		conf_blob_get(r, &t->crl);
 	}
 }
 
@@ -308,8 +303,8 @@ listens_put(struct wbuf *b, const struct conf *c)
 	const struct conf_listen	*l;
 	uint32_t			 n = 0;
 
-	opt_put(b, c->control_path);
-	opt_put(b, c->control_ro_path);
+	conf_str_put(b, c->control_path);
+	conf_str_put(b, c->control_ro_path);
 	TAILQ_FOREACH(l, &c->listens, entry)
 		n++;
 	wbuf_u32(b, n);
@@ -327,8 +322,8 @@ listens_get(struct rbuf *r, struct conf *c)
 
 	free(c->control_path);
 	free(c->control_ro_path);
-	c->control_path = opt_get(r);
-	c->control_ro_path = opt_get(r);
+	c->control_path = conf_str_get(r);
+	c->control_ro_path = conf_str_get(r);
 	for (n = rbuf_count(r, 6); n > 0 && r->error == 0; n--) {
 		if ((l = calloc(1, sizeof(*l))) == NULL) {
 			r->error = ENOMEM;
@@ -349,7 +344,7 @@ conf_encode(const struct conf *c, enum proc_id role, struct wbuf *b)
 
 	wbuf_u32(b, c->nsoap);
 	wbuf_u8(b, c->sandbox_required != 0);
-	opt_put(b, v & V_ROUTES ? c->resolver : NULL);
+	conf_str_put(b, v & V_ROUTES ? c->resolver : NULL);
 	wbuf_u32(b, c->retry_min);
 	wbuf_u32(b, c->retry_max);
 	wbuf_u32(b, c->retry_jitter);
@@ -376,7 +371,7 @@ conf_decode(struct rbuf *r)
 		return NULL;
 	c->nsoap = rbuf_u32(r);
 	c->sandbox_required = rbuf_u8(r);
-	c->resolver = opt_get(r);
+	c->resolver = conf_str_get(r);
 	c->retry_min = rbuf_u32(r);
 	c->retry_max = rbuf_u32(r);
 	c->retry_jitter = rbuf_u32(r);

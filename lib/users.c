@@ -20,6 +20,7 @@
 #define SCRYPT_MEM	(256UL << 20)
 
 #define B64_MAX		64
+#define LINE_ROOM	1024	/* any good line: getline never moves it */
 
 static void	 b64_put(char *, const uint8_t *, size_t);
 static int	 b64_get(const char *, size_t, uint8_t *, size_t);
@@ -228,15 +229,20 @@ int
 users_read(struct conf *c, const char *path, char *errbuf, size_t size)
 {
 	const char	*why;
-	FILE		*f;
-	char		*line = NULL;
-	size_t		 cap = 0, n = 0;
+	FILE		*f = NULL;
+	char		*line, buf[8192];
+	size_t		 cap = LINE_ROOM, n = 0;
 	int		 ret = 0, saved = 0;
 
 	users_empty(c);
-	if ((f = fopen(path, "re")) == NULL) {
+	/* Its own buffers, to be wiped. */
+	if ((line = malloc(cap)) == NULL || (f = fopen(path, "re")) == NULL ||
+	    setvbuf(f, buf, _IOFBF, sizeof(buf)) != 0) {
 		saved = errno;
 		snprintf(errbuf, size, "%s", strerror(saved));
+		free(line);
+		if (f != NULL)
+			fclose(f);
 		errno = saved;
 		return -1;
 	}
@@ -256,9 +262,9 @@ users_read(struct conf *c, const char *path, char *errbuf, size_t size)
 		snprintf(errbuf, size, "%s", strerror(saved));
 		ret = -1;
 	}
-	if (line != NULL)
-		freezero(line, cap);
+	freezero(line, cap);
 	fclose(f);
+	explicit_bzero(buf, sizeof(buf));
 	if (ret == -1)
 		errno = saved;
 	return ret;

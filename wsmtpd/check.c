@@ -10,6 +10,7 @@
 
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -30,6 +31,7 @@
 #include "wsmtpd.h"
 
 #define CLOCK_MIN	1767225600	/* 2026-01-01: older is a lost clock */
+#define CHECK_MANY	99		/* errors are not counted beyond */
 #define EXPIRY_WARN	(14 * 86400)	/* s */
 
 static int	 check_roles(const struct conf *);
@@ -46,14 +48,47 @@ static int	 check_anchors(const struct conf_blob *ca,
 		    const struct conf_blob *crl);
 static int	 check_domain(const struct conf *, const struct conf_domain *,
 		    int flags);
+static int	 check_all(const struct conf *, int flags);
 static int	 check_users(const struct conf *);
 static int	 check_is_live(const char *);
 static int	 check_port(const struct conf_listen *, const char *addr);
 static int	 check_ports(const struct conf *);
 static int	 check_no_password(char *, int, int, void *);
 
+/*
+ * In a process of its own: libcrypto leaves what it decodes of a key in
+ * memory that it has freed, and the parent lives long.
+ */
 int
 check_conf(const struct conf *c, int flags)
+{
+	pid_t	 pid;
+	int	 bad, status;
+
+	fflush(NULL);
+	switch (pid = fork()) {
+	case -1:
+		log_warn("fork");
+		return 1;
+	case 0:
+		bad = check_all(c, flags);
+		fflush(NULL);
+		_exit(bad > CHECK_MANY ? CHECK_MANY : bad);
+	}
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR) {
+			log_warn("waitpid");
+			return 1;
+		}
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	log_warnx("the check of the configuration died of signal %d",
+	    WTERMSIG(status));
+	return 1;
+}
+
+static int
+check_all(const struct conf *c, int flags)
 {
 	struct conf_domain	*d;
 	struct conf_trust	*t;

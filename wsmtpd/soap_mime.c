@@ -42,10 +42,9 @@ static xmlNodePtr mime_next(xmlNodePtr, xmlNodePtr);
 static int
 mime_is(const char *type, const char *want)
 {
-	size_t	 n = strlen(want);
+	size_t	 n = strcspn(type, "; \t");
 
-	return strncasecmp(type, want, n) == 0 &&
-	    (type[n] == '\0' || strchr("; \t", type[n]) != NULL);
+	return n == strlen(want) && strncasecmp(type, want, n) == 0;
 }
 
 /* RFC 9110 section 5.6.6.  0 and the value, or -1: absent or malformed. */

@@ -299,7 +299,10 @@ spawn_conf(struct child *ch)
 {
 	struct wbuf	 w = { 0 };
 
+	if (vault_open(&ch->pp->vault, ch->pp->conf) == -1)
+		return;
 	conf_encode(ch->pp->conf, ch->role, &w);
+	vault_shut(&ch->pp->vault, ch->pp->conf);
 	if (chan_sendw(ch->chan, IMSG_PROC_CONF, 0, &w) == -1)
 		log_warn("%s: configuration", ch->name);
 	wbuf_free(&w);

@@ -122,7 +122,7 @@ main(int argc, char **argv)
 	p.foreground = o.foreground;
 	p.verbose = o.verbose;
 	p.ready_fd = o.ready_fd;
-	p.detach_fd = p.lock_fd = -1;
+	p.detach_fd = p.lock_fd = p.vault.fd = -1;
 	/* A relative name would change its meaning with the directory. */
 	if ((p.conf_path = parent_absolute(o.conf_path)) == NULL ||
 	    (p.libexec = parent_absolute(o.libexec)) == NULL)
@@ -247,6 +247,7 @@ parent_start(struct parent *pp)
 	    (pp->lock_fd = load_spool(pp->conf)) == -1 ||
 	    listen_open(&pp->listeners, pp->conf, NULL) == -1)
 		return -1;
+	vault_fill(&pp->vault, pp->conf);
 	parent_confine(pp);
 	if (spawn_start(pp) == -1) {
 		/* Those that were started are ended in order. */
@@ -411,6 +412,7 @@ parent_free(struct parent *pp)
 		close(pp->lock_fd);
 	if (pp->conf != NULL)
 		conf_free(pp->conf);
+	vault_free(&pp->vault);
 	free(pp->conf_path);
 	free(pp->libexec);
 }
@@ -470,9 +472,17 @@ parent_reload(struct parent *pp, char *why, size_t len)
 		conf_free(c);
 		return -1;
 	}
+	if (vault_open(&pp->vault, pp->conf) == -1) {
+		snprintf(why, len, "out of memory, the old configuration "
+		    "stays in force");
+		listen_close(&fresh, 1);
+		conf_free(c);
+		return -1;
+	}
 	parent_keep(c, pp->conf);
 	conf_free(pp->conf);
 	pp->conf = c;
+	vault_fill(&pp->vault, c);
 	spawn_send_conf(pp);
 	listen_replace(pp, &fresh);
 	log_info("%s: taken", pp->conf_path);
@@ -482,7 +492,17 @@ parent_reload(struct parent *pp, char *why, size_t len)
 int
 parent_reload_users(struct parent *pp, char *why, size_t len)
 {
-	if (load_users(pp->conf) == -1) {
+	int	 ret;
+
+	if (vault_open(&pp->vault, pp->conf) == -1) {
+		snprintf(why, len, "out of memory, the old users stay");
+		return -1;
+	}
+	if ((ret = load_users(pp->conf)) == 0)
+		vault_fill(&pp->vault, pp->conf);
+	else
+		vault_shut(&pp->vault, pp->conf);
+	if (ret == -1) {
 		snprintf(why, len, "%s cannot be used, the old users stay: "
 		    "the log says why", pp->conf->users_path);
 		return -1;

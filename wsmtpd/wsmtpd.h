@@ -44,6 +44,27 @@ int	 load_spool(struct conf *);
 /* The user a role runs as when wsmtpd is started by root. */
 const char *load_role_user(const struct conf *, enum proc_id, char *, size_t);
 
+/* --- vault.c: secrets while nobody needs them ----------------------------- */
+
+struct vault {
+	int	 fd;		/* -1: none, they are in the conf */
+	size_t	 len;
+};
+
+/*
+ * Moves the secrets of the configuration (keys, verifiers, conf.secret) into
+ * the vault, which forgets what it had.  If that cannot be they stay in
+ * memory, which is logged.
+ */
+void	 vault_fill(struct vault *, struct conf *);
+/*
+ * Puts them back into the configuration that they are of, until vault_shut().
+ * 0, or -1: logged, the configuration has none.
+ */
+int	 vault_open(const struct vault *, struct conf *);
+void	 vault_shut(const struct vault *, struct conf *);
+void	 vault_free(struct vault *);
+
 /* --- the state ----------------------------------------------------------- */
 
 enum child_state {
@@ -104,7 +125,8 @@ struct tracer {			/* a wsctl trace */
 
 struct parent {
 	struct event_base *base;
-	struct conf	*conf;
+	struct conf	*conf;		/* its secrets are in the vault */
+	struct vault	 vault;
 	char		*conf_path;	/* absolute, as is libexec */
 	char		*libexec;
 	int		 foreground, verbose;
