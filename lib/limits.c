@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "compat.h"
 
+#include <stdio.h>
+
 #include "limits.h"
 
 #define K	((int64_t)1024)
@@ -24,6 +26,8 @@ const struct limit_row limit_rows[LIM_MAX] = {
 	    "references in one signature" },
 	{ LIM_XML_IDS, "xml-ids", LU_COUNT, 256, 8, 100000,
 	    "ids in one document" },
+	{ LIM_BODIES, "bodies", LU_BYTES, G, M, 1024 * G,
+	    "octets of all requests that are being received" },
 	{ LIM_HTTP_HEADER_SIZE, "http-header-size", LU_BYTES, 16 * K, K, M,
 	    "octets of request line and header fields" },
 	{ LIM_HTTP_HEADERS, "http-headers", LU_COUNT, 64, 8, 1000,
@@ -42,12 +46,24 @@ const struct limit_row limit_rows[LIM_MAX] = {
 	    "client connections" },
 	{ LIM_CONNECTIONS_PER_ADDRESS, "connections-per-address", LU_COUNT,
 	    256, 1, 1000000, "client connections of one address" },
+	{ LIM_REQUESTS_PER_ADDRESS, "requests-per-address", LU_COUNT, 60000,
+	    0, INT32_MAX, "requests of one address in a minute, 0: any number" },
+	{ LIM_BYTES_PER_ADDRESS, "bytes-per-address", LU_BYTES, 6 * G, 0,
+	    1024 * G, "octets from one address in a minute, 0: any number" },
 	{ LIM_REQUESTS_PER_CONNECTION, "requests-per-connection", LU_COUNT, 0,
 	    0, INT32_MAX, "requests on one connection, 0: any number" },
 	{ LIM_SKEW_FUTURE, "skew-future", LU_SECONDS, 60, 0, 3600,
 	    "a request's Created may lie ahead" },
 	{ LIM_REQUEST_LIFETIME, "request-lifetime", LU_SECONDS, 300, 10, 3600,
 	    "a request stays acceptable after its Created" },
+	{ LIM_REQUESTS_PER_USER, "requests-per-user", LU_COUNT, 6000, 0,
+	    INT32_MAX, "mailbox requests of one user in a minute, 0: any "
+	    "number" },
+	{ LIM_RECIPIENTS_PER_USER, "recipients-per-user", LU_COUNT, 10000, 0,
+	    INT32_MAX, "recipients of one user's mail in an hour, 0: any "
+	    "number" },
+	{ LIM_MESSAGES_PER_PEER, "messages-per-peer", LU_COUNT, 60000, 0,
+	    INT32_MAX, "messages of one domain in a minute, 0: any number" },
 	{ LIM_AUTH_FAILURES, "auth-failures", LU_COUNT, 10, 1, 10000,
 	    "wrong logins a minute before an address is slowed" },
 	{ LIM_LIST_PAGE, "list-page", LU_COUNT, 1000, 1, 10000,
@@ -97,4 +113,50 @@ limit_find(const char *keyword)
 		if (strcmp(limit_rows[i].keyword, keyword) == 0)
 			return &limit_rows[i];
 	return NULL;
+}
+
+int
+limit_named(const char *reason)
+{
+	const char	*p = strstr(reason, "(limit ");
+	size_t		 i, n;
+
+	if (p == NULL)
+		return -1;
+	p += strlen("(limit ");
+	for (i = 0; i < LIM_MAX; i++) {
+		n = strlen(limit_rows[i].keyword);
+		if (strncmp(p, limit_rows[i].keyword, n) == 0 && p[n] == ')')
+			return (int)i;
+	}
+	return -1;
+}
+
+void
+limit_stat_name(enum limit l, int now, char *buf, size_t size)
+{
+	char	*p;
+
+	snprintf(buf, size, "limit_%s_%s", limit_rows[l].keyword,
+	    now ? "now" : "struck");
+	for (p = buf; *p != '\0'; p++)
+		if (*p == '-')
+			*p = '_';
+}
+
+int
+limit_stat_find(const char *name, int *now)
+{
+	char	 buf[LIMIT_NAME_MAX];
+	size_t	 i;
+
+	if (strncmp(name, "limit_", 6) != 0)
+		return -1;
+	for (i = 0; i < LIM_MAX; i++)
+		for (*now = 0; *now < 2; (*now)++) {
+			limit_stat_name((enum limit)i, *now, buf, sizeof(buf));
+			if (strcmp(buf, name) == 0)
+				return (int)i;
+		}
+	return -1;
 }

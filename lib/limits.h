@@ -16,6 +16,7 @@ enum limit {
 	LIM_XML_NAMESPACES,	/* declarations in one document */
 	LIM_XML_REFERENCES,	/* ds:Reference in one signature */
 	LIM_XML_IDS,
+	LIM_BODIES,		/* octets of unfinished bodies in all */
 	LIM_HTTP_HEADER_SIZE,	/* octets of request line and header fields */
 	LIM_HTTP_HEADERS,	/* fields */
 	LIM_HTTP_HEADER_TIMEOUT,/* s */
@@ -25,9 +26,14 @@ enum limit {
 	LIM_REQUEST_TIMEOUT,	/* s until the answer */
 	LIM_CONNECTIONS,
 	LIM_CONNECTIONS_PER_ADDRESS,
+	LIM_REQUESTS_PER_ADDRESS,	/* a minute */
+	LIM_BYTES_PER_ADDRESS,	/* octets a minute */
 	LIM_REQUESTS_PER_CONNECTION,
 	LIM_SKEW_FUTURE,	/* s a Created may lie ahead (F) */
 	LIM_REQUEST_LIFETIME,	/* s a request stays acceptable (W) */
+	LIM_REQUESTS_PER_USER,	/* to the mailbox, a minute */
+	LIM_RECIPIENTS_PER_USER,/* an hour */
+	LIM_MESSAGES_PER_PEER,	/* a minute */
 	LIM_AUTH_FAILURES,	/* per account and address in a minute, then slowed */
 	LIM_LIST_PAGE,		/* headers in one answer, at most */
 	LIM_WAIT_TIMEOUT,	/* s a WSEmailWait is held, at most */
@@ -59,8 +65,21 @@ struct limit_row {
 	int64_t		 def, min, max;
 	const char	*what;		/* one line for wsctl show limits */
 };
+#define LIMIT_NAME_MAX	64		/* of a counter, with NUL */
 extern const struct limit_row limit_rows[LIM_MAX];
 
 const struct limit_row *limit_find(const char *keyword);
+/*
+ * A refusal's reason tells which limit struck by "(limit keyword)" in it.
+ * That limit, or -1.
+ */
+int	 limit_named(const char *reason);
+/*
+ * The names of a limit's counters: limit_<keyword>_struck, how often it did,
+ * and limit_<keyword>_now, how much of it is used; with _ for -.
+ */
+void	 limit_stat_name(enum limit, int now, char *, size_t);
+/* The limit that a counter is of and which of the two, or -1. */
+int	 limit_stat_find(const char *name, int *now);
 
 #endif /* LIMITS_H */

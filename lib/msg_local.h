@@ -58,6 +58,7 @@ void	 mail_header_free(struct mail_header *);
 #define LOCAL_REPLAY	2
 #define LOCAL_ERROR	3	/* temporary */
 #define LOCAL_RESYNC	4	/* since_change is too old: list anew */
+#define LOCAL_BUSY	5	/* too many requests of this user, for now */
 struct list_result {
 	uint32_t	 code;
 	int64_t		 change;	/* use as the next since_change */

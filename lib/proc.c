@@ -129,6 +129,22 @@ stats_add(struct wbuf *b, const char *name, char kind, uint64_t value)
 	wbuf_u64(b, value);
 }
 
+void
+stats_limit(struct wbuf *b, enum limit l, uint64_t value)
+{
+	char	 name[LIMIT_NAME_MAX];
+
+	limit_stat_name(l, 1, name, sizeof(name));
+	stats_add(b, name, 'g', value);
+}
+
+void
+proc_struck(struct proc *p, int limit)
+{
+	if (limit >= 0 && limit < LIM_MAX)
+		p->struck[limit]++;
+}
+
 struct chan *
 proc_peer(struct proc *p, enum proc_id id)
 {
@@ -292,10 +308,17 @@ static void
 proc_on_stats(struct proc *p, struct imsg *m)
 {
 	struct wbuf	 b;
+	char		 name[LIMIT_NAME_MAX];
+	size_t		 i;
 
 	wbuf_init(&b);
 	if (p->ops->stats != NULL)
 		p->ops->stats(p, &b);
+	for (i = 0; i < LIM_MAX; i++)
+		if (p->struck[i] > 0) {
+			limit_stat_name((enum limit)i, 0, name, sizeof(name));
+			stats_add(&b, name, 'c', p->struck[i]);
+		}
 	if (chan_sendw(p->parent, IMSG_PARENT_STATS, m->hdr.id, &b) == -1)
 		log_warn("counters");
 }

@@ -30,6 +30,7 @@ struct proc {				/* one per process, passed everywhere */
 	void			*ctx;	/* the program's own state */
 	int			 started;
 	int			 stopping;
+	uint64_t		 struck[LIM_MAX];	/* how often each limit */
 };
 
 struct proc_ops {
@@ -65,6 +66,10 @@ __dead void	 proc_exit(struct proc *, int code);
 
 /* Counters, in the answer to IMSG_PROC_STATS: kind 'c' counter, 'g' gauge. */
 void		 stats_add(struct wbuf *, const char *name, char kind, uint64_t);
+/* How much of a limit is used now. */
+void		 stats_limit(struct wbuf *, enum limit, uint64_t);
+/* Something was refused: counts the limit that struck, if any (limit_named()). */
+void		 proc_struck(struct proc *, int limit);
 
 /* A fresh 64-bit id, never 0. */
 uint64_t	 proc_newid(void);

@@ -265,7 +265,7 @@ sig_signedinfo(struct sigform *f, xmlNodePtr si, unsigned int max)
 	for (n = xml_next(n); n != NULL; n = xml_next(n)) {
 		if (f->s->nref >= max || f->s->nref >= WSS_REFERENCES_MAX)
 			return sig_refuse(f, WSS_F_INVALID_SECURITY,
-			    "too many references");
+			    "too many references (limit xml-references)");
 		if (sig_reference(f, n) == -1)
 			return -1;
 	}

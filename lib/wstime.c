@@ -21,6 +21,16 @@ wstime_now(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+int64_t
+wstime_mono(void)
+{
+	struct timespec	 ts;
+
+	/* POSIX: it fails for a clock that is not there, and this one is. */
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
 char *
 wstime_format(int64_t ms, char *buf, size_t size)
 {

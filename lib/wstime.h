@@ -6,6 +6,7 @@
 #define WSTIME_LEN	sizeof("2026-11-23T07:09:00.000Z")	/* with NUL */
 
 int64_t	 wstime_now(void);			/* ms since the epoch */
+int64_t	 wstime_mono(void);	/* ms of a clock that nobody sets */
 char	*wstime_format(int64_t ms, char *buf, size_t);	/* returns buf */
 /*
  * Parses; any zone offset is taken into account, none at all is taken as

@@ -142,7 +142,7 @@ xml_check_tree(xmlDocPtr doc, const struct xml_limits *lim, const char **why)
 		return -1;
 	for (n = root; n != NULL; n = xml_walk(n, root, &depth)) {
 		if (depth > lim->depth) {
-			*why = "nested too deep";
+			*why = "nested too deep (limit xml-depth)";
 			return -1;
 		}
 		for (c = n->children; c != NULL; c = c->next)
@@ -209,7 +209,8 @@ xml_check_ids(xmlDocPtr doc, xmlNodePtr n, unsigned int *ids,
 	for (a = n->properties; a != NULL; a = a->next) {
 		if (!xml_is_id(a))
 			continue;
-		*why = ++*ids > lim->ids ? "too many Ids" : NULL;
+		*why = ++*ids > lim->ids ? "too many Ids (limit xml-ids)" :
+		    NULL;
 		if (*why != NULL || xml_register_id(doc, a, why) == -1)
 			return -1;
 	}

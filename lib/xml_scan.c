@@ -164,11 +164,11 @@ scan_attribute(struct scan *s, unsigned int *n)
 	if (s->p - name > 5 && memcmp(name, "xmlns", 5) == 0 &&
 	    (name[5] == ':' || name[5] == '=' || is_space(name[5]))) {
 		if (++s->namespaces > s->lim->namespaces)
-			return scan_refuse(s, "too many namespaces");
+			return scan_refuse(s, "too many namespaces (limit xml-namespaces)");
 	} else if (++s->nodes > s->lim->nodes)
-		return scan_refuse(s, "too many nodes");
+		return scan_refuse(s, "too many nodes (limit xml-nodes)");
 	if (++*n > s->lim->attributes)
-		return scan_refuse(s, "too many attributes");
+		return scan_refuse(s, "too many attributes (limit xml-attributes)");
 	return 0;
 }
 
@@ -179,9 +179,9 @@ scan_start_tag(struct scan *s)
 	unsigned int	 nattr = 0;
 
 	if (++s->nodes > s->lim->nodes)
-		return scan_refuse(s, "too many nodes");
+		return scan_refuse(s, "too many nodes (limit xml-nodes)");
 	if (s->depth + 1 > s->lim->depth)
-		return scan_refuse(s, "nested too deep");
+		return scan_refuse(s, "nested too deep (limit xml-depth)");
 	while (s->p < s->end && !is_space(*s->p) && *s->p != '>' &&
 	    *s->p != '/' && *s->p != '<')
 		s->p++;

@@ -40,6 +40,7 @@ deliver_set(struct op *op, uint32_t code, const char *result,
 	deliver_result_put(&op->reply, code, text);
 	op->log.result = result;
 	strlcpy(op->log.reason, text, sizeof(op->log.reason));
+	proc_struck(op->l->p, limit_named(text));
 }
 
 int
@@ -102,7 +103,7 @@ deliver_over(struct local *l, struct store_txn *txn, const struct deliver *d,
 	if (cu != NULL && cu->quota >= 0)
 		quota = cu->quota;
 	if (quota > 0 && u->octets + octets > (uint64_t)quota) {
-		*why = "the mailbox is full";
+		*why = "the mailbox is full (limit quota-user)";
 		return 1;
 	}
 	quota = l->p->conf->limit[LIM_QUOTA_DOMAIN];
@@ -114,7 +115,7 @@ deliver_over(struct local *l, struct store_txn *txn, const struct deliver *d,
 	if (mdb_dom_get(&l->db, txn, dom, &used) == -1)
 		return -1;
 	if (used + octets > (uint64_t)quota) {
-		*why = "the domain's mailboxes are full";
+		*why = "the domain's mailboxes are full (limit quota-domain)";
 		return 1;
 	}
 	return 0;

@@ -21,6 +21,8 @@
 
 #include "blob.h"
 #include "log.h"
+#include "rate.h"
+#include "wstime.h"
 #include "wslocal.h"
 
 static void	 op_free(struct op *);
@@ -185,6 +187,12 @@ op_begin(struct local *l, const char *user, const struct replay *rp,
 		*code = LOCAL_NOENT;
 		return NULL;
 	}
+	/* soap says, logs and counts which limit it was. */
+	*code = LOCAL_BUSY;
+	if (rate_take(l->rate, user, 1,
+	    l->p->conf->limit[LIM_REQUESTS_PER_USER], RATE_MINUTE,
+	    wstime_mono()) > 0)
+		return NULL;
 	*code = LOCAL_ERROR;
 	if ((txn = group_txn(l->group)) == NULL) {
 		log_warn("local: transaction");

@@ -140,8 +140,10 @@ wait_hold(struct op *op, int64_t change)
 		tv.tv_sec = (time_t)conf->limit[LIM_WAIT_TIMEOUT];
 	if (evtimer_add(w->ev, &tv) == -1)
 		fatal("local");
-	if ((int64_t)wu->n > conf->limit[LIM_WAITS_PER_USER])
-		wait_answer(TAILQ_FIRST(&wu->waiters), LOCAL_OK, change);
+	if ((int64_t)wu->n <= conf->limit[LIM_WAITS_PER_USER])
+		return;
+	proc_struck(l->p, LIM_WAITS_PER_USER);
+	wait_answer(TAILQ_FIRST(&wu->waiters), LOCAL_OK, change);
 }
 
 static void

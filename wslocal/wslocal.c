@@ -12,6 +12,7 @@
 
 #include "blob.h"
 #include "log.h"
+#include "rate.h"
 #include "wslocal.h"
 
 static int	 local_preinit(struct proc *);
@@ -70,7 +71,8 @@ local_init(struct proc *p)
 	p->ctx = l;
 	TAILQ_INIT(&l->ops);
 	RB_INIT(&l->waits);
-	if (useridx_build(&l->users, p->conf) == -1) {
+	if ((l->rate = rate_new(LOCAL_RATES)) == NULL ||
+	    useridx_build(&l->users, p->conf) == -1) {
 		log_warn("local");
 		return -1;
 	}
@@ -146,7 +148,8 @@ local_reload(struct proc *p, struct conf *old)
 	struct local	*l = p->ctx;
 
 	(void)old;	/* all else is looked up in p->conf when it is needed */
-	if (useridx_build(&l->users, p->conf) == -1)
+	if ((l->rate = rate_new(LOCAL_RATES)) == NULL ||
+	    useridx_build(&l->users, p->conf) == -1)
 		fatal("local");
 	wait_reload(l);
 }
@@ -166,6 +169,7 @@ local_shutdown(struct proc *p)
 	if (l != NULL) {
 		wait_clear(l);
 		group_free(l->group);
+		rate_free(l->rate);
 		wait_clear(l);	/* those that the last commit held */
 		if (l->tick != NULL)
 			event_free(l->tick);

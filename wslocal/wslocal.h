@@ -27,6 +27,7 @@
 #include "useridx.h"
 
 #define LOCAL_RESERVE	(32LL << 20)	/* octets of disk left alone */
+#define LOCAL_RATES	16384	/* users whose rates are known */
 #define LOCAL_SEEN_MS	(30LL * 86400 * 1000)	/* a delivery is remembered */
 
 struct op;
@@ -98,6 +99,7 @@ struct local_stats {
 struct local {
 	struct proc		*p;
 	struct useridx		 users;		/* of p->conf */
+	struct rate		*rate;		/* requests by user */
 	struct mdb		 db;
 	struct group		*group;
 	TAILQ_HEAD(, op)	 ops;

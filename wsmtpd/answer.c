@@ -28,7 +28,9 @@ static int	 answer_dispatch(struct parent *, uint64_t,
 		    const struct ctl_req *);
 static struct chan *answer_control(struct parent *);
 static void	 answer_rows(struct parent *, uint64_t, struct wbuf *, int);
-static void	 answer_limits(struct parent *, uint64_t);
+static void	 answer_limits(struct ask *);
+static void	 answer_limit_add(struct ask *, const char *, uint64_t);
+static void	 answer_ask_rows(struct ask *);
 static void	 answer_sandbox(struct parent *, uint64_t);
 static void	 answer_sandbox_row(struct wbuf *, const char *, uint32_t, pid_t,
 		    int, int, const char *);
@@ -37,7 +39,7 @@ static const char *answer_state(const struct child *);
 static void	 answer_lives(struct parent *, struct wbuf *);
 static void	 answer_stat_row(struct wbuf *, const char *, uint32_t,
 		    const char *, char, uint64_t);
-static void	 answer_ask(struct parent *, uint64_t, int, int);
+static void	 answer_ask(struct parent *, uint64_t, enum ask_what, int);
 static int	 answer_ask_got(struct ask *, const struct child *);
 static void	 answer_ask_done(struct ask *);
 static void	 answer_ask_timeout(evutil_socket_t, short, void *);
@@ -89,10 +91,10 @@ answer_dispatch(struct parent *pp, uint64_t id, const struct ctl_req *req)
 {
 	switch (req->cmd) {
 	case CTL_SHOW_STATS:
-		answer_ask(pp, id, 1, STATS_TIME);
+		answer_ask(pp, id, ASK_STATS, STATS_TIME);
 		return 0;
 	case CTL_SHOW_LIMITS:
-		answer_limits(pp, id);
+		answer_ask(pp, id, ASK_LIMITS, STATS_TIME);
 		return 0;
 	case CTL_SHOW_SANDBOX:
 		answer_sandbox(pp, id);
@@ -160,29 +162,48 @@ answer_rows(struct parent *pp, uint64_t ctl_id, struct wbuf *w, int all)
 
 /* --- show ---------------------------------------------------------------- */
 
+/* Some are counted by several: soap. */
 static void
-answer_limits(struct parent *pp, uint64_t id)
+answer_limit_add(struct ask *a, const char *name, uint64_t value)
+{
+	int	 is_now, l;
+
+	if ((l = limit_stat_find(name, &is_now)) == -1)
+		return;
+	if (!is_now)
+		a->struck[l] += (int64_t)value;
+	else
+		a->now[l] = (a->now[l] == -1 ? 0 : a->now[l]) +
+		    (int64_t)value;
+}
+
+static void
+answer_limits(struct ask *a)
 {
 	const struct limit_row	*l;
-	struct wbuf		 w = { 0 };
+	struct parent		*pp = a->pp;
 	char			 type;
 	size_t			 i;
 
 	for (i = 0; i < LIM_MAX; i++) {
 		l = &limit_rows[i];
 		type = l->unit == LU_BYTES ? 'b' : 'i';
-		ctl_row_begin(&w, "limit");
-		ctl_row_str(&w, "limit", l->keyword);
-		ctl_row_int(&w, "value", type, pp->conf->limit[i]);
-		ctl_row_int(&w, "default", type, l->def);
-		ctl_row_str(&w, "unit", l->unit == LU_BYTES ? "octets" :
+		ctl_row_begin(&a->w, "limit");
+		ctl_row_str(&a->w, "limit", l->keyword);
+		ctl_row_int(&a->w, "value", type, pp->conf->limit[i]);
+		ctl_row_int(&a->w, "default", type, l->def);
+		if (a->now[i] == -1)
+			ctl_row_str(&a->w, "now", "");
+		else
+			ctl_row_int(&a->w, "now", type, a->now[i]);
+		ctl_row_int(&a->w, "struck", 'c', a->struck[i]);
+		ctl_row_str(&a->w, "unit", l->unit == LU_BYTES ? "octets" :
 		    l->unit == LU_SECONDS ? "seconds" : "");
-		ctl_row_str(&w, "what", l->what);
-		ctl_row_end(&w);
-		answer_rows(pp, id, &w, 0);
+		ctl_row_str(&a->w, "what", l->what);
+		ctl_row_end(&a->w);
+		answer_rows(pp, a->ctl_id, &a->w, 0);
 	}
-	answer_rows(pp, id, &w, 1);
-	answer_end(pp, id, 0, "");
+	answer_rows(pp, a->ctl_id, &a->w, 1);
 }
 
 static void
@@ -281,7 +302,8 @@ answer_processes(struct parent *pp, uint64_t id)
  * sent before was taken, as a channel keeps its order: a reload ends so.
  */
 static void
-answer_ask(struct parent *pp, uint64_t ctl_id, int rows, int seconds)
+answer_ask(struct parent *pp, uint64_t ctl_id, enum ask_what what,
+    int seconds)
 {
 	struct timeval	 tv = { seconds, 0 };
 	struct child	*ch;
@@ -304,7 +326,8 @@ answer_ask(struct parent *pp, uint64_t ctl_id, int rows, int seconds)
 	a->pp = pp;
 	a->id = proc_newid();
 	a->ctl_id = ctl_id;
-	a->rows = rows;
+	a->what = what;
+	memset(a->now, -1, sizeof(a->now));
 	TAILQ_FOREACH(ch, &pp->children, entry)
 		if (ch->state == CHILD_RUNNING && ch->chan != NULL) {
 			a->waiting[a->nwaiting++] = ch;
@@ -363,9 +386,13 @@ answer_stats(struct parent *pp, struct child *ch, struct imsg *imsg)
 	if (a == NULL || !answer_ask_got(a, ch))
 		return 0;
 	rbuf_init(&r, imsg->data, imsg->hdr.len);
-	while (a->rows && (n = proc_stat_get(&r, &name, &kind, &value)) == 1) {
-		answer_stat_row(&a->w, proc_name(ch->role), ch->instance,
-		    name, kind, value);
+	while (a->what != ASK_NOTHING &&
+	    (n = proc_stat_get(&r, &name, &kind, &value)) == 1) {
+		if (a->what == ASK_STATS)
+			answer_stat_row(&a->w, proc_name(ch->role),
+			    ch->instance, name, kind, value);
+		else
+			answer_limit_add(a, name, value);
 		free(name);
 		answer_rows(pp, a->ctl_id, &a->w, 0);
 	}
@@ -402,13 +429,21 @@ answer_lives(struct parent *pp, struct wbuf *w)
 	}
 }
 
+/* The rows that are due when all have answered. */
+static void
+answer_ask_rows(struct ask *a)
+{
+	if (a->what == ASK_STATS) {
+		answer_lives(a->pp, &a->w);
+		answer_rows(a->pp, a->ctl_id, &a->w, 1);
+	} else if (a->what == ASK_LIMITS)
+		answer_limits(a);
+}
+
 static void
 answer_ask_done(struct ask *a)
 {
-	if (a->rows) {
-		answer_lives(a->pp, &a->w);
-		answer_rows(a->pp, a->ctl_id, &a->w, 1);
-	}
+	answer_ask_rows(a);
 	answer_end(a->pp, a->ctl_id, 0, "");
 	answer_ask_free(a);
 }
@@ -432,10 +467,7 @@ answer_ask_timeout(evutil_socket_t fd, short what, void *arg)
 			strlcat(why, a->waiting[i]->name, sizeof(why));
 		}
 	log_warnx("control: %s", why);
-	if (a->rows) {
-		answer_lives(a->pp, &a->w);
-		answer_rows(a->pp, a->ctl_id, &a->w, 1);
-	}
+	answer_ask_rows(a);
 	answer_end(a->pp, a->ctl_id, ETIMEDOUT, why);
 	answer_ask_free(a);
 }
@@ -584,5 +616,5 @@ answer_reload(struct parent *pp, uint64_t id, int users_only)
 	if (ret == -1)
 		answer_end(pp, id, ENOEXEC, why);
 	else
-		answer_ask(pp, id, 0, RELOAD_TIME);
+		answer_ask(pp, id, ASK_NOTHING, RELOAD_TIME);
 }

@@ -201,8 +201,9 @@ control_admit(struct control_listener *l, int fd)
 	/* Counted apart: who may only look must not lock out who steers. */
 	if ((int64_t)ctl->open[l->readonly] >=
 	    ctl->p->conf->limit[LIM_CONTROL_CONNECTIONS]) {
-		log_warnx("%s: uid %u turned away: limit control-connections",
+		log_warnx("%s: uid %u turned away (limit control-connections)",
 		    l->path, (unsigned int)uid);
+		proc_struck(ctl->p, LIM_CONTROL_CONNECTIONS);
 		control_turn_away(fd, "too many control connections");
 		return -1;
 	}
@@ -484,6 +485,8 @@ control_stats(struct proc *p, struct wbuf *w)
 	struct control	*ctl = p->ctx;
 
 	stats_add(w, "connections_open", 'g', ctl->open[0] + ctl->open[1]);
+	stats_limit(w, LIM_CONTROL_CONNECTIONS,
+	    ctl->open[0] > ctl->open[1] ? ctl->open[0] : ctl->open[1]);
 	stats_add(w, "connections", 'c', ctl->accepted);
 	stats_add(w, "requests", 'c', ctl->requests);
 	stats_add(w, "refused", 'c', ctl->refused);

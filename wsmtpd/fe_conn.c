@@ -23,9 +23,10 @@
 #include "frontend.h"
 #include "log.h"
 #include "msg_http.h"
+#include "rate.h"
+#include "wstime.h"
 
 #define FE_PIPELINE_MAX	65536		/* octets of later requests, then pause */
-#define FE_BODIES_MAX	(1UL << 30)	/* octets of unfinished bodies in all */
 
 static void	 fe_conn_ready(struct tlsconn *, void *);
 static void	 fe_conn_data(struct tlsconn *, const uint8_t *, size_t, void *);
@@ -37,6 +38,10 @@ static void	 fe_conn_input(struct fe_conn *, const uint8_t *, size_t);
 static int	 fe_conn_feed(struct fe_conn *, const uint8_t *, size_t,
 		    size_t *);
 static int	 fe_conn_judge(struct fe_conn *);
+static const char *fe_conn_why(const struct fe_conn *);
+static int	 fe_conn_take(struct fe_conn *, struct rate *, int64_t,
+		    enum limit);
+static int	 fe_conn_slow(struct fe_conn *, const char *, int);
 static void	 fe_conn_hold(struct fe_conn *);
 static void	 fe_conn_dispatch(struct fe_conn *);
 static int	 fe_conn_send(struct fe_conn *, struct chan *);
@@ -147,9 +152,12 @@ fe_conn_closed(struct tlsconn *tc, const char *why, void *arg)
 		c->fe->stats.timeouts++;
 		if (c->phase != FE_IDLE)
 			fe_refuse(c->fe, c->id, c->peer, !c->is_ready ?
-			    "handshake timed out" : c->phase == FE_HEAD ?
-			    "head timed out" : c->phase == FE_BODY ?
-			    "body timed out" : "answer not taken");
+			    "handshake timed out (limit http-header-timeout)" :
+			    c->phase == FE_HEAD ?
+			    "head timed out (limit http-header-timeout)" :
+			    c->phase == FE_BODY ?
+			    "body timed out (limit http-body-timeout)" :
+			    "answer not taken (limit http-write-timeout)");
 	}
 	if (!c->is_ready)
 		c->fe->stats.handshake_failures++;
@@ -210,16 +218,17 @@ fe_conn_feed(struct fe_conn *c, const uint8_t *data, size_t len, size_t *used)
 	int			 ret = http_feed(&c->msg, data, len, used);
 
 	if (ret == -1) {
-		fe_refuse(c->fe, c->id, c->peer, c->msg.why);
+		fe_refuse(c->fe, c->id, c->peer, fe_conn_why(c));
 		fe_answer_error(c, c->msg.error, c->msg.why, 1);
 		return -1;
 	}
 	fe_conn_hold(c);
-	if (c->fe->body_held > FE_BODIES_MAX) {
-		fe_refuse(c->fe, c->id, c->peer, "too much in flight");
-		fe_answer_error(c, 503, "too much in flight", 1);
-		return -1;
-	}
+	if ((int64_t)c->fe->body_held > c->fe->p->conf->limit[LIM_BODIES])
+		return fe_conn_slow(c, "too much at once (limit bodies)", 1);
+	if (!fe_conn_take(c, c->fe->octets, (int64_t)*used,
+	    LIM_BYTES_PER_ADDRESS))
+		return fe_conn_slow(c, "too much in a minute "
+		    "(limit bytes-per-address)", 1);
 	if (c->msg.head_done && !c->is_judged) {
 		if (fe_conn_judge(c) == -1)
 			return -1;
@@ -259,11 +268,48 @@ fe_conn_judge(struct fe_conn *c)
 	if (fe_conn_limit(c, LIM_REQUESTS_PER_CONNECTION) != 0 &&
 	    c->requests >= fe_conn_limit(c, LIM_REQUESTS_PER_CONNECTION))
 		c->msg.keepalive = 0;
+	if (!fe_conn_take(c, c->fe->requests, 1, LIM_REQUESTS_PER_ADDRESS))
+		return fe_conn_slow(c, "too many requests in a minute "
+		    "(limit requests-per-address)", is_last);
 	if ((status = fe_route(c, &why)) == 0)
 		return 0;
 	if (!c->msg.keepalive)
 		is_last = 1;
 	fe_answer_error(c, status, why, is_last);
+	return is_last ? -1 : 0;
+}
+
+/* What http.c refused, with the name of our limit where it was one. */
+static const char *
+fe_conn_why(const struct fe_conn *c)
+{
+	switch (c->msg.error) {
+	case 413:
+		return "body too large (limit message-size)";
+	case 431:
+		return c->msg.nfields_all > c->msg.limits.fields_max ?
+		    "too many header fields (limit http-headers)" :
+		    "head too large (limit http-header-size)";
+	default:
+		return c->msg.why;
+	}
+}
+
+static int
+fe_conn_take(struct fe_conn *c, struct rate *r, int64_t n, enum limit l)
+{
+	return rate_take(r, c->addr->name, n, c->fe->p->conf->limit[l],
+	    RATE_MINUTE, wstime_mono()) == 0;
+}
+
+/* Not now.  -1 when the connection ends with it, as fe_conn_judge(). */
+static int
+fe_conn_slow(struct fe_conn *c, const char *why, int is_last)
+{
+	if (!c->msg.keepalive)
+		is_last = 1;
+	fe_refuse(c->fe, c->id, c->peer, why);
+	fe_answer_error(c, 503, why, is_last);
 	return is_last ? -1 : 0;
 }
 

@@ -20,8 +20,10 @@
 #include "frontend.h"
 #include "log.h"
 #include "msg_http.h"
+#include "rate.h"
 
 #define FE_ACCEPT_TURNS	32	/* connections before others get their turn */
+#define FE_RATES	16384	/* addresses whose rates are known */
 #define FE_FINISH	10	/* s for what is in work at shutdown */
 #define FE_REFUSE_LINES	20	/* ev=refuse in a second */
 #define FE_TICKET_LIFE	7200	/* s a TLS session may be resumed */
@@ -113,6 +115,10 @@ frontend_init(struct proc *p)
 	fe->reserve = fcntl(PROC_PARENT_FD, F_DUPFD_CLOEXEC, 0);
 	fe->tls = fe_tls_new(p->conf);
 	p->ctx = fe;
+	fe->requests = rate_new(FE_RATES);
+	fe->octets = rate_new(FE_RATES);
+	if (fe->requests == NULL || fe->octets == NULL)
+		return -1;
 	if (fe->resume == NULL || fe->give_up == NULL || fe->tls == NULL)
 		return -1;
 	return 0;
@@ -155,12 +161,11 @@ frontend_stats(struct proc *p, struct wbuf *w)
 	size_t		 i;
 
 	stats_add(w, "connections_open", 'g', fe->nconns);
+	stats_limit(w, LIM_CONNECTIONS, fe->nconns);
+	stats_limit(w, LIM_BODIES, fe->body_held);
 	stats_add(w, "connections", 'c', fe->stats.connections);
 	stats_add(w, "handshake_failures", 'c', fe->stats.handshake_failures);
-	stats_add(w, "refused_connections", 'c',
-	    fe->stats.refused_connections);
-	stats_add(w, "refused_per_address", 'c',
-	    fe->stats.refused_per_address);
+	stats_add(w, "accept_failures", 'c', fe->stats.accept_failures);
 	stats_add(w, "timeouts", 'c', fe->stats.timeouts);
 	stats_add(w, "requests", 'c', fe->stats.requests);
 	stats_add(w, "requests_in_work", 'g', fe->wait_soap.count);
@@ -226,6 +231,7 @@ fe_refuse(struct frontend *fe, uint64_t id, const char *peer, const char *why)
 		fe->refuse_sec = now;
 		fe->refuse_count = 0;
 	}
+	proc_struck(fe->p, limit_named(why));
 	if (++fe->refuse_count > FE_REFUSE_LINES)
 		return;
 	ev.result = "refused";
@@ -497,7 +503,7 @@ fe_accept_failed(struct frontend *fe, int lfd)
 	case ENFILE:
 		/* The first in the queue learns it at once, the others wait. */
 		log_warn("accept");
-		fe->stats.refused_connections++;
+		fe->stats.accept_failures++;
 		if (fe->reserve != -1) {
 			close(fe->reserve);
 			fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
@@ -551,11 +557,9 @@ fe_admit(struct frontend *fe, int fd, const struct sockaddr *sa)
 		return;
 	}
 	if (fe->nconns >= limit[LIM_CONNECTIONS]) {
-		fe->stats.refused_connections++;
-		fe_refuse(fe, 0, peer, "limit connections");
+		fe_refuse(fe, 0, peer, "too many connections (limit connections)");
 	} else if (addr->count > limit[LIM_CONNECTIONS_PER_ADDRESS]) {
-		fe->stats.refused_per_address++;
-		fe_refuse(fe, 0, peer, "limit connections-per-address");
+		fe_refuse(fe, 0, peer, "too many connections (limit connections-per-address)");
 	} else {
 		if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 		    sizeof(one)) == -1)
@@ -605,6 +609,7 @@ fe_addr_count(struct frontend *fe, const struct sockaddr *sa, char *text,
 			return NULL;
 		}
 		*a = key;
+		inet_ntop(AF_INET6, a->key, a->name, sizeof(a->name));
 		RB_INSERT(fe_addrs, &fe->addrs, a);
 	}
 	a->count++;

@@ -33,6 +33,7 @@ struct fe_tls {
 struct fe_addr {
 	RB_ENTRY(fe_addr) entry;
 	uint8_t		 key[16];
+	char		 name[INET6_ADDRSTRLEN];	/* the key as text */
 	unsigned int	 count;
 };
 RB_HEAD(fe_addrs, fe_addr);
@@ -81,8 +82,7 @@ struct fe_conn {
 };
 
 struct fe_stats {
-	uint64_t	 connections, handshake_failures;
-	uint64_t	 refused_connections, refused_per_address;
+	uint64_t	 connections, handshake_failures, accept_failures;
 	uint64_t	 timeouts, requests, answers[6];
 	uint64_t	 bytes_in, bytes_out;
 };
@@ -93,6 +93,8 @@ struct frontend {
 	TAILQ_HEAD(, fe_conn) conns;
 	unsigned int	 nconns;
 	struct fe_addrs	 addrs;
+	struct rate	*requests;	/* by address */
+	struct rate	*octets;	/* by address */
 	struct fe_tls	*tls;		/* NULL: no usable key, accept nothing */
 	int		 reserve;	/* a descriptor to give up on EMFILE */
 	int		 is_stopping;

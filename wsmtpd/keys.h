@@ -75,7 +75,6 @@ void	 auth_peer_down(struct keys *, struct chan *);
 /* HMAC-SHA256 under `key` of a label and strings, each with its length. */
 int	 auth_tag(const uint8_t key[32], const char *label, const char *,
 	    const char *, uint8_t tag[KEYS_TAG_LEN]);
-int64_t	 keys_now(void);		/* ms, monotonic */
 
 /* keys_guess.c */
 struct guess *guess_new(const uint8_t secret[32]);

@@ -17,11 +17,11 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "keys.h"
 #include "log.h"
 #include "msg_keys.h"
+#include "wstime.h"
 
 #define AUTH_GOOD_MAX	8192	/* passwords remembered */
 #define AUTH_GOOD_MS	600000	/* so long */
@@ -81,16 +81,6 @@ static int
 auth_good_cmp(struct auth_good *a, struct auth_good *b)
 {
 	return memcmp(a->tag, b->tag, sizeof(a->tag));
-}
-
-int64_t
-keys_now(void)
-{
-	struct timespec	ts;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &ts) == -1)
-		fatal("clock_gettime");
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 int
@@ -185,7 +175,7 @@ static int
 auth_is_good(struct keys *k, const uint8_t tag[KEYS_TAG_LEN])
 {
 	struct auth_good	find, *g;
-	int64_t			now = keys_now();
+	int64_t			now = wstime_mono();
 
 	while ((g = TAILQ_FIRST(&k->good_list)) != NULL && g->until <= now)
 		auth_good_drop(k, g);
@@ -205,7 +195,7 @@ auth_good_add(struct keys *k, const uint8_t tag[KEYS_TAG_LEN])
 	if ((g = calloc(1, sizeof(*g))) == NULL)
 		return;		/* the next request costs a hash, no more */
 	memcpy(g->tag, tag, sizeof(g->tag));
-	g->until = keys_now() + AUTH_GOOD_MS;
+	g->until = wstime_mono() + AUTH_GOOD_MS;
 	RB_INSERT(auth_tree, &k->good, g);
 	TAILQ_INSERT_TAIL(&k->good_list, g, list);
 	k->ngood++;
@@ -225,6 +215,7 @@ auth_answer(struct keys *k, struct chan *c, uint64_t reqid, uint32_t result)
 		break;
 	case AUTH_SLOWED:
 		k->st.auth_slowed++;
+		proc_struck(k->p, LIM_AUTH_FAILURES);
 		break;
 	default:
 		k->st.auth_error++;
@@ -262,7 +253,7 @@ auth_end(struct keys *k, const char *user, const char *peer, uint64_t reqid,
 	int	slowed;
 
 	slowed = guess_end(k->guess, user, peer, right,
-	    k->p->conf->limit[LIM_AUTH_FAILURES], keys_now());
+	    k->p->conf->limit[LIM_AUTH_FAILURES], wstime_mono());
 	if (right == 1)
 		return;
 	snprintf(reason, sizeof(reason), "%s%s", how,
@@ -410,7 +401,7 @@ auth_password(struct keys *k, struct chan *c, struct imsg *imsg)
 		if (auth_wait(j, c, id, req.peer) == -1)
 			auth_answer(k, c, id, AUTH_ERROR);
 	} else if (!guess_begin(k->guess, req.user, req.peer, limit,
-	    keys_now())) {
+	    wstime_mono())) {
 		/* Before the tags are looked at, or they would be an oracle. */
 		auth_answer(k, c, id, AUTH_SLOWED);
 	} else if (auth_is_good(k, tag)) {
@@ -420,7 +411,7 @@ auth_password(struct keys *k, struct chan *c, struct imsg *imsg)
 	} else if ((j = auth_job_make(k, &req, tag)) == NULL) {
 		log_warn("keys: password of %s not checked", req.user);
 		(void)guess_end(k->guess, req.user, req.peer, -1, limit,
-		    keys_now());
+		    wstime_mono());
 		auth_answer(k, c, id, AUTH_ERROR);
 	} else if (auth_wait(j, c, id, req.peer) == -1)
 		auth_answer(k, c, id, AUTH_ERROR);
@@ -479,7 +470,7 @@ auth_mac(struct keys *k, struct chan *c, struct imsg *imsg)
 	if (keys_mac_get(&r, &req) == -1)
 		return -1;
 	if (!guess_begin(k->guess, req.user, req.peer,
-	    k->p->conf->limit[LIM_AUTH_FAILURES], keys_now()))
+	    k->p->conf->limit[LIM_AUTH_FAILURES], wstime_mono()))
 		auth_answer(k, c, id, AUTH_SLOWED);
 	else {
 		if ((right = auth_mac_right(k, &req)) == -1)

@@ -174,7 +174,8 @@ auth_result(void *arg, struct imsg *imsg, const char *why)
 		break;
 	case AUTH_SLOWED:
 		request_fault_later(r,
-		    "too many failed logins, try again later");
+		    "too many failed logins, try again later "
+		    "(limit auth-failures)");
 		break;
 	default:
 		request_fault_later(r, "logins cannot be checked now");

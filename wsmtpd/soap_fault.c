@@ -138,12 +138,30 @@ fault_is_signed(const struct request *r, const struct fault_form *f)
 	    r->authenticated && f->wsse == NULL && f->code != ST_TEMPFAIL;
 }
 
+/* What is about a login was logged as ev=auth. */
+static void
+fault_log(const struct request *r, const struct fault_form *f)
+{
+	struct log_ev	 ev = { .ev = "refuse" };
+
+	proc_struck(r->s->p, limit_named(f->text));
+	if (f->wsse != NULL)
+		return;
+	ev.id = r->id;
+	ev.peer = r->http.peer;
+	ev.user = r->principal;
+	ev.result = f->code == ST_TEMPFAIL ? "tempfail" : "refused";
+	ev.reason = f->text;
+	log_event(&ev);
+}
+
 static void
 fault_send(struct request *r, const struct fault_form *f)
 {
 	struct wbuf	*w = &r->env.body;
 
 	r->s->st.faults++;
+	fault_log(r, f);
 	log_debug("request %016llx: fault %s%s%s %u: %s",
 	    (unsigned long long)r->id, fault_code(r, f->kind),
 	    f->wsse != NULL ? " " : "", f->wsse != NULL ? f->wsse : "",
@@ -218,6 +236,7 @@ request_fault_wss(struct request *r, enum wss_fault fault, const char *why)
 	ev.user = r->principal[0] != '\0' ? r->principal : r->w.username;
 	ev.reason = why;
 	log_event(&ev);
+	proc_struck(r->s->p, limit_named(why));
 	f.wsse = wss_fault_code(fault);
 	f.text = fault_wss_text(fault);
 	f.status = r->soap12 ? 400 : 500;

@@ -53,6 +53,10 @@ mailbox_code(struct request *r, uint32_t code)
 	case LOCAL_REPLAY:
 		request_fault_replay(r);
 		break;
+	case LOCAL_BUSY:
+		request_fault_later(r, "too many requests in a minute "
+		    "(limit requests-per-user)");
+		break;
 	case LOCAL_RESYNC:
 		request_fault(r, F_CLIENT, ST_RESYNC,
 		    "sinceChange is not known any more: list anew");

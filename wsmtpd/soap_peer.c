@@ -65,6 +65,7 @@ peer_refuse(struct arrival *a, uint32_t code, const char *text)
 	ev.from = a->msg.sender;
 	ev.reason = text;
 	log_event(&ev);
+	proc_struck(a->r->s->p, limit_named(text));
 	request_answer_status(a->r, PEER_RESULT, code, text, NULL, NULL, 0,
 	    NULL);
 }
@@ -196,7 +197,7 @@ peer_recipients(struct arrival *a)
 	(void)xml_child_count(a->r->w.delivery, NS_WSE2, "Recipient", &count);
 	if (count == 0 || count > soap_limit(a->r->s, LIM_RECIPIENTS)) {
 		peer_refuse(a, ST_BAD, count == 0 ? "no recipients" :
-		    "too many recipients");
+		    "too many recipients (limit recipients)");
 		return -1;
 	}
 	if ((a->rcpt = calloc((size_t)count, sizeof(*a->rcpt))) == NULL) {

@@ -66,6 +66,7 @@ send_refuse(struct sending *sd, uint32_t code, const char *text)
 	ev.user = sd->r->principal;
 	ev.reason = text;
 	log_event(&ev);
+	proc_struck(sd->r->s->p, limit_named(text));
 	request_answer_status(sd->r, SEND_RESULT, code, text, NULL, NULL, 0,
 	    NULL);
 }
@@ -171,7 +172,7 @@ send_add(struct sending *sd, const char *addr)
 	if (send_has(sd, addr))
 		return 0;
 	if ((int64_t)sd->nrcpt >= soap_limit(sd->r->s, LIM_RECIPIENTS)) {
-		send_refuse(sd, ST_BAD, "too many recipients");
+		send_refuse(sd, ST_BAD, "too many recipients (limit recipients)");
 		return -1;
 	}
 	p = reallocarray(sd->rcpt, sd->nrcpt + 1, sizeof(*p));
@@ -330,7 +331,7 @@ send_signed(void *arg, int result, const char *why)
 		return;
 	}
 	if ((int64_t)(o->m.len + o->sig.len) > send_room(r->s)) {
-		send_refuse(sd, ST_TOOBIG, "the message is too large");
+		send_refuse(sd, ST_TOOBIG, "the message is too large (limit message-size)");
 		return;
 	}
 	q.principal = r->principal;

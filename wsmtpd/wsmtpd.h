@@ -102,11 +102,19 @@ struct listener {		/* a socket that a child accepts on */
 };
 TAILQ_HEAD(listeners, listener);
 
+enum ask_what {
+	ASK_NOTHING,		/* but that all before was taken */
+	ASK_STATS,		/* pass the counters on */
+	ASK_LIMITS		/* those of limits, added up */
+};
+
 /* A question to all children that is not answered by all yet. */
 struct ask {
 	uint64_t	 id;		/* of our IMSG_PROC_STATS */
 	uint64_t	 ctl_id;	/* control's, 0: nobody waits */
-	int		 rows;		/* pass the counters on */
+	enum ask_what	 what;
+	int64_t		 struck[LIM_MAX];	/* ASK_LIMITS: over all */
+	int64_t		 now[LIM_MAX];		/* -1: nobody counts it */
 	struct child	**waiting;	/* who has not answered: NULL when it has */
 	size_t		 nwaiting, pending;
 	struct wbuf	 w;		/* rows not yet sent */

@@ -214,7 +214,7 @@ resolve_alias(struct walk *w, const struct conf_alias *a)
 	size_t	i;
 
 	if (w->depth == w->maxdepth) {
-		resolve_refuse(w->res, ST_LOOP, "too many aliases in a row");
+		resolve_refuse(w->res, ST_LOOP, "too many aliases in a row (limit hops)");
 		w->over = 1;
 		return 0;
 	}
@@ -222,7 +222,7 @@ resolve_alias(struct walk *w, const struct conf_alias *a)
 	for (i = 0; i < a->nto; i++) {
 		if (++w->members > w->maxmembers) {
 			resolve_refuse(w->res, ST_LOOP,
-			    "alias has too many members");
+			    "alias has too many members (limit alias-members)");
 			w->over = 1;
 			break;
 		}

@@ -25,6 +25,7 @@
 #include "addr.h"
 #include "blob.h"
 #include "log.h"
+#include "rate.h"
 #include "wsemail.h"
 #include "wstime.h"
 #include "wsqueue.h"
@@ -64,6 +65,7 @@ static int	 submit_judge_peer_rcpt(struct submission *,
 		    struct store_txn *, uint32_t, const uint8_t[32]);
 static int	 submit_judge_bounce(struct submission *);
 static int	 submit_has_room(struct submission *);
+static int	 submit_has_rate(struct submission *);
 static int	 submit_write(struct submission *, struct store_txn *);
 static int	 submit_write_dedup(struct submission *, struct store_txn *);
 static void	 submit_insert(struct submission *);
@@ -380,17 +382,44 @@ submit_has_room(struct submission *sub)
 	size = (uint64_t)sub->s.body_len + sub->s.sig_len;
 	if ((int64_t)(q->sched.nmsgs + q->pend_msgs) >=
 	    limit[LIM_QUEUE_MESSAGES])
-		why = "the queue is full (queue-messages)";
+		why = "the queue is full (limit queue-messages)";
 	else if ((int64_t)(q->sched.bytes + q->pend_bytes + size) >
 	    limit[LIM_QUEUE_SIZE])
-		why = "the queue is full (queue-size)";
+		why = "the queue is full (limit queue-size)";
 	else if (q->space >= 0 && q->space <
 	    SUBMIT_RESERVE + 2 * (int64_t)(q->pend_bytes + size))
 		why = "the disk is full";
 	if (why == NULL)
-		return 1;
+		return submit_has_rate(sub);
 	log_warnx("queue: %s", why);
 	submit_tempfail(sub, why);
+	return 0;
+}
+
+/* What the server itself sends is bounded by what made it send. */
+static int
+submit_has_rate(struct submission *sub)
+{
+	struct queue	*q = sub->q;
+	struct submit	*s = &sub->s;
+	const int64_t	*limit = q->p->conf->limit;
+	int64_t		 wait = 0;
+	char		 text[160];
+
+	if (s->origin == SUBMIT_USER)
+		wait = rate_take(q->rate, s->principal, s->nrcpt,
+		    limit[LIM_RECIPIENTS_PER_USER], RATE_HOUR, wstime_mono());
+	else if (s->origin == SUBMIT_PEER)
+		wait = rate_take(q->rate, s->principal, 1,
+		    limit[LIM_MESSAGES_PER_PEER], RATE_MINUTE, wstime_mono());
+	if (wait == 0)
+		return 1;
+	snprintf(text, sizeof(text), "%s, try again in %lld s",
+	    s->origin == SUBMIT_USER ?
+	    "too many recipients in an hour (limit recipients-per-user)" :
+	    "too many messages in a minute (limit messages-per-peer)",
+	    (long long)(wait + 999) / 1000);
+	submit_tempfail(sub, text);
 	return 0;
 }
 
@@ -554,8 +583,10 @@ submit_log(struct submission *sub)
 		st->refused++;
 		ev.result = "refused";
 	}
-	if (sub->res.code != ST_OK)
+	if (sub->res.code != ST_OK) {
 		ev.reason = sub->res.text;
+		proc_struck(sub->q->p, limit_named(sub->res.text));
+	}
 	log_event(&ev);
 }
 

@@ -12,10 +12,12 @@
 
 #include "addr.h"
 #include "log.h"
+#include "rate.h"
 #include "wstime.h"
 #include "wsqueue.h"
 
 #define SWEEP_SLICE	4000		/* records a second and table */
+#define QUEUE_RATES	16384	/* users and peers whose rates are known */
 #define SHUTDOWN_WAIT	3		/* s for what is under way */
 
 static int	 queue_preinit(struct proc *);
@@ -93,6 +95,7 @@ queue_init(struct proc *p)
 	if (qdb_open(&q->db) == -1)
 		return -1;
 	if ((q->dir = dir_new(p->conf)) == NULL ||
+	    (q->rate = rate_new(QUEUE_RATES)) == NULL ||
 	    (q->group = group_new(p->base, q->db.store)) == NULL ||
 	    (q->run = evtimer_new(p->base, queue_run, q)) == NULL ||
 	    (q->tick = event_new(p->base, -1, EV_PERSIST, queue_tick,
@@ -467,6 +470,11 @@ queue_stats(struct proc *p, struct wbuf *w)
 	stats_add(w, "forgotten", 'c', st->swept);
 	stats_add(w, "commits", 'c', commits);
 	stats_add(w, "committed", 'c', items);
+	stats_limit(w, LIM_QUEUE_MESSAGES, q->sched.nmsgs);
+	stats_limit(w, LIM_QUEUE_SIZE, q->sched.bytes);
+	stats_limit(w, LIM_LOCAL_INFLIGHT,
+	    q->sched.inflight[SCHED_LOCAL]);
+	stats_limit(w, LIM_RELAY_TOTAL, q->sched.inflight[SCHED_RELAY]);
 	stats_add(w, "messages", 'g', q->sched.nmsgs);
 	stats_add(w, "recipients", 'g', q->sched.nenvs);
 	stats_add(w, "bytes", 'g', q->sched.bytes);
@@ -513,6 +521,7 @@ queue_exit(struct queue *q)
 	bounce_clear(q);
 	sched_clear(&q->sched);
 	group_free(q->group);
+	rate_free(q->rate);
 	event_free(q->run);
 	event_free(q->tick);
 	qdb_close(&q->db);

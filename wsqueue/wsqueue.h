@@ -55,6 +55,7 @@ struct queue {
 	struct qdb		 db;
 	struct group		*group;
 	struct dir		*dir;
+	struct rate		*rate;		/* by user and by peer domain */
 	struct sched		 sched;
 	uint64_t		 last_qid;
 	uint64_t		 last_flight;

@@ -23,6 +23,9 @@
 
 #define MS		(TESTNET_PATIENCE * 1000)
 #define TYPE		"Content-Type: text/xml; charset=utf-8\r\n"
+#define HUNDRED		"0123456789012345678901234567890123456789" \
+			"012345678901234567890123456789" \
+			"012345678901234567890123456789"
 #define POST		"POST /wsemail HTTP/1.1\r\nHost: a.test\r\n" TYPE
 
 static struct testcert	 ca, cert_a, cert_b;
@@ -55,6 +58,7 @@ static void	 test_soap_gone(void);
 static void	 test_client_gone(void);
 static void	 test_bad_answer(void);
 static void	 test_limits(void);
+static void	 test_rates(void);
 static void	 test_slow(void);
 static void	 test_slow_reader(void);
 static void	 test_descriptors(void);
@@ -662,7 +666,8 @@ test_limits(void)
 		dial(&t[i], "a.test");
 	is_int(testtls_open(&t[4], port, "a.test", ca.cert_pem), -1,
 	    "one too many of an address");
-	is_int(kid_stat(&kid, "refused_per_address"), 1, "counted");
+	is_int(kid_stat(&kid,
+	    "limit_connections_per_address_struck"), 1, "counted");
 	testtls_close(&t[0]);
 	while (kid_stat(&kid, "connections_open") != 3)
 		;
@@ -686,12 +691,66 @@ test_limits(void)
 	dial(&t[0], "a.test");
 	is_int(testtls_open(&t[1], port, "a.test", ca.cert_pem), -1,
 	    "one too many in all");
-	is_int(kid_stat(&kid, "refused_connections"), 1, "counted");
+	is_int(kid_stat(&kid, "limit_connections_struck"), 1, "counted");
 	testtls_close(&t[0]);
 	conf->limit[LIM_CONNECTIONS_PER_ADDRESS] = 64;
 	conf->limit[LIM_CONNECTIONS] = 64;
 	kid_reload(&kid, conf);
 	free(t);
+}
+
+/* What an address may have in a minute: begun anew, as it has had some. */
+static void
+test_rates(void)
+{
+	static const char	 get[] = "GET /wsemail HTTP/1.1\r\n"
+	    "Host: a\r\n\r\n";
+	struct testtls		 t;
+	struct http_msg		 m;
+	char			 head[128];
+	int			 i;
+
+	stop();
+	conf->limit[LIM_REQUESTS_PER_ADDRESS] = 3;
+	start();
+	dial(&t, "a.test");
+	for (i = 0; i < 4; i++) {
+		testtls_puts(&t, get);
+		hear(&t, &m, i < 3 ? 200 : 503, "requests of an address");
+		http_msg_free(&m);
+	}
+	is_int(kid_stat(&kid, "limit_requests_per_address_struck"), 1,
+	    "counted");
+	testtls_close(&t);
+	stop();
+	conf->limit[LIM_REQUESTS_PER_ADDRESS] = 0;
+	conf->limit[LIM_BYTES_PER_ADDRESS] = 4096;
+	start();
+	dial(&t, "a.test");
+	snprintf(head, sizeof(head), POST "Content-Length: 5000\r\n\r\n");
+	testtls_puts(&t, head);
+	for (i = 0; i < 5000; i += 100)
+		testtls_puts(&t, HUNDRED);
+	hear(&t, &m, 503, "octets of an address");
+	http_msg_free(&m);
+	ok(testtls_closes(&t), "and closes");
+	is_int(kid_stat(&kid, "limit_bytes_per_address_struck"), 1, "counted");
+	testtls_close(&t);
+	stop();
+	conf->limit[LIM_BYTES_PER_ADDRESS] = 0;
+	conf->limit[LIM_BODIES] = 1000;
+	start();
+	dial(&t, "a.test");
+	testtls_puts(&t, head);
+	for (i = 0; i < 1100; i += 100)
+		testtls_puts(&t, HUNDRED);
+	hear(&t, &m, 503, "octets of all unfinished bodies");
+	http_msg_free(&m);
+	testtls_close(&t);
+	is_int(kid_stat(&kid, "limit_bodies_struck"), 1, "counted");
+	stop();
+	conf->limit[LIM_BODIES] = limit_rows[LIM_BODIES].def;
+	start();
 }
 
 /* Each phase ends by its own limit; the others are far away. */
@@ -799,7 +858,7 @@ test_descriptors(void)
 	is_int(prlimit(kid.pid, RLIMIT_NOFILE, &lim, &was), 0, "few files");
 	for (i = 0; i < nitems(fd); i++)
 		fd[i] = testnet_connect(port);
-	while (kid_stat(&kid, "refused_connections") < 2)
+	while (kid_stat(&kid, "accept_failures") < 2)
 		;
 	ok(kid_logged("accept: Too many open files"), "says why");
 	for (i = 0; i < nitems(fd); i++)
@@ -807,7 +866,7 @@ test_descriptors(void)
 	dial(&t, "a.test");
 	converse(&t, POST "Content-Length: 2\r\n\r\nhi", "hi");
 	testtls_close(&t);
-	ok(kid_stat(&kid, "refused_connections") < 40, "the rest could wait");
+	ok(kid_stat(&kid, "accept_failures") < 40, "the rest could wait");
 	while (kid_stat(&kid, "connections_open") != 0)
 		;
 #endif
@@ -931,6 +990,7 @@ main(void)
 	test_reload();
 	test_shutdown();
 	start();
+	test_rates();
 	l->port = port;
 	test_descriptors();
 	stop();

@@ -61,6 +61,7 @@ static void	 test_replay(void);
 static void	 test_sweep(void);
 static void	 test_wait(void);
 static void	 test_wait_gone(void);
+static void	 test_rate(void);
 static void	 test_quota(void);
 static void	 test_damage(void);
 static void	 test_control(void);
@@ -712,6 +713,24 @@ test_wait_gone(void)
 	is_int(change, now + 1, "the new change");
 }
 
+/* What a user may ask for in a minute; the mail of a minute was little. */
+static void
+test_rate(void)
+{
+	struct list_result	res;
+	int			i;
+
+	conf->limit[LIM_REQUESTS_PER_USER] = 2;
+	is_int(kid_reload(&kid, conf), 0, "two requests a minute");
+	for (i = 0; i < 3; i++) {
+		list(&res, SMALL, 0, 0, 10, -1, NULL);
+		is_int(res.code, i < 2 ? LOCAL_OK : LOCAL_BUSY, "a request");
+		list_result_free(&res);
+	}
+	conf->limit[LIM_REQUESTS_PER_USER] = 0;
+	is_int(kid_reload(&kid, conf), 0, "any number");
+}
+
 static void
 test_quota(void)
 {
@@ -955,6 +974,7 @@ main(void)
 	test_sweep();
 	test_wait();
 	test_wait_gone();
+	test_rate();
 	test_quota();
 	test_damage();
 	test_control();

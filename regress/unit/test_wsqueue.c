@@ -1197,11 +1197,18 @@ test_reload(void)
 	kid_reload(&kid, conf);
 	is_int(submit(&ml), ST_TEMPFAIL, "queue-size is full");
 	conf->limit[LIM_QUEUE_SIZE] = limit_rows[LIM_QUEUE_SIZE].def;
+	conf->limit[LIM_RECIPIENTS_PER_USER] = 1;
 	/* The queued mail's user becomes an alias, then is nobody. */
 	remove_user("new@capricorn.test");
 	add_alias("new@capricorn.test", CAROL, NULL);
 	kid_reload(&kid, conf);
 	is_int(submit(&ml), ST_OK, "room again");
+	ml.msgid = "l2a@capricorn.test";
+	is_int(submit(&ml), ST_TEMPFAIL, "recipients-per-user are used up");
+	is_int(kid_stat(&kid, "limit_recipients_per_user_struck"), 1,
+	    "counted");
+	conf->limit[LIM_RECIPIENTS_PER_USER] = 0;
+	kid_reload(&kid, conf);
 	is_int(command(CTL_RESUME, "local", NULL), 0, "resume");
 	ok(delivered(CAROL, ST_OK, ""), "redirected as the reload says");
 	ok(delivered(CAROL, ST_OK, ""), "and resolved as it says");
@@ -1417,6 +1424,7 @@ main(void)
 	if ((conf = conf_new()) == NULL)
 		fatal("conf");
 	conf->retry_min = 1;
+	conf->limit[LIM_RECIPIENTS_PER_USER] = 0;
 	conf->retry_max = 1;
 	conf->retry_jitter = 0;
 	add_domain("capricorn.test");
