@@ -646,8 +646,9 @@ static int
 wss_find_covered(struct examine *e)
 {
 	xmlNodePtr	 n;
-	size_t		 i;
+	size_t		 i, k;
 
+	/* Once each: an element with Ids of several spellings has one digest. */
 	for (i = 0; i < e->sig.nref; i++) {
 		n = xml_byid(e->doc, e->sig.ref[i].id);
 		if (n == NULL)
@@ -656,6 +657,10 @@ wss_find_covered(struct examine *e)
 		if (!wss_known_place(e, n))
 			return wss_fail(e->w, WSS_F_INVALID_SECURITY,
 			    "signed element is in the wrong place");
+		for (k = 0; k < i; k++)
+			if (e->covered[k] == n)
+				return wss_fail(e->w, WSS_F_INVALID_SECURITY,
+				    "one element is referenced twice");
 		e->covered[i] = n;
 	}
 	return 0;

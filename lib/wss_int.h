@@ -6,7 +6,7 @@
 #include "wss.h"
 #include "wsemail.h"
 
-#define WSS_PREFIXES_MAX	64	/* in one PrefixList */
+#define WSS_PREFIXES_MAX	32	/* in one PrefixList; each is looked up at each node */
 #define WSS_REFERENCES_MAX	64	/* whatever the rules say */
 
 enum wss_alg { WSS_HMAC_SHA256, WSS_RSA_SHA256, WSS_ECDSA_SHA256 };

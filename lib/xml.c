@@ -36,7 +36,14 @@ static int	 xml_is_id(xmlAttrPtr);
 static int	 xml_register_id(xmlDocPtr, xmlAttrPtr, const char **);
 static xmlNodePtr xml_walk(xmlNodePtr, xmlNodePtr, unsigned int *);
 static int	 xml_in_subtree(void *, xmlNodePtr, xmlNodePtr);
+static struct xml_path *xml_isolate(xmlNodePtr, size_t *);
+static void	 xml_rejoin(struct xml_path *, size_t);
 static int	 xml_c14n_write(void *, const char *, int);
+
+/* What an element was linked to, while its siblings are out of sight. */
+struct xml_path {
+	xmlNodePtr	 node, next, first;	/* first: of its parent */
+};
 
 /* Errors travel as return values; libxml2 must not print them. */
 static void
@@ -354,19 +361,65 @@ xml_c14n_write(void *arg, const char *p, int len)
 	return w->error ? -1 : len;
 }
 
+/*
+ * libxml2 walks the whole document for the canonical form of any part of it,
+ * and looks up every prefix of the list at each node.  So that a reference
+ * costs what it covers, and not that times the size of all the rest, n and
+ * what it is inside of are for a while the only children of their parents.
+ * The namespaces in scope stay what they are.
+ */
+static struct xml_path *
+xml_isolate(xmlNodePtr n, size_t *len)
+{
+	struct xml_path	*path;
+	xmlNodePtr	 c;
+	size_t		 i;
+
+	for (*len = 0, c = n; c->parent != NULL; c = c->parent)
+		(*len)++;
+	if ((path = calloc(*len + 1, sizeof(*path))) == NULL)
+		return NULL;
+	for (i = 0, c = n; i < *len; i++, c = c->parent) {
+		path[i].node = c;
+		path[i].next = c->next;
+		path[i].first = c->parent->children;
+		c->next = NULL;
+		c->parent->children = c;
+	}
+	return path;
+}
+
+static void
+xml_rejoin(struct xml_path *path, size_t len)
+{
+	size_t	 i;
+
+	for (i = 0; i < len; i++) {
+		path[i].node->next = path[i].next;
+		path[i].node->parent->children = path[i].first;
+	}
+	free(path);
+}
+
 int
 xml_c14n_prefixes(xmlNodePtr n, char **prefixes, struct wbuf *out)
 {
+	struct xml_path		*path;
 	xmlOutputBufferPtr	 buf;
+	size_t			 len;
 	int			 rv;
 
+	if ((path = xml_isolate(n, &len)) == NULL)
+		return -1;
 	buf = xmlOutputBufferCreateIO(xml_c14n_write, NULL, out, NULL);
 	if (buf == NULL) {
+		xml_rejoin(path, len);
 		errno = ENOMEM;
 		return -1;
 	}
 	rv = xmlC14NExecute(n->doc, xml_in_subtree, n,
 	    XML_C14N_EXCLUSIVE_1_0, (xmlChar **)prefixes, 0, buf);
+	xml_rejoin(path, len);
 	if (xmlOutputBufferClose(buf) < 0 || rv < 0 || out->error) {
 		errno = out->error ? out->error : EINVAL;
 		return -1;

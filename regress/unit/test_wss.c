@@ -71,6 +71,7 @@ static void	 test_forms(void);
 static void	 test_wrapping(void);
 static void	 test_times(void);
 static void	 test_uncovered(void);
+static void	 test_twice(void);
 static void	 test_confusion(void);
 static void	 test_must_understand(void);
 static void	 test_replay(void);
@@ -543,6 +544,11 @@ test_forms(void)
 		    "reference to an Id that is not there" },
 		{ CERT, "one element twice", "URI=\"#ts\"", "URI=\"#body\"",
 		    INVALID, "one element is referenced twice" },
+		{ CERT, "more prefixes than anybody has", ALG(NS_EXC_C14N) ">",
+		    ALG(NS_EXC_C14N) "><e:InclusiveNamespaces xmlns:e=\""
+		    NS_EXC_C14N "\" PrefixList=\"a b c d e f g h i j k l m n o "
+		    "p q r s t u v w x y z A B C D E F G\"/>", INVALID,
+		    "PrefixList is too long" },
 		{ CERT, "digest of another length", "<ds:DigestValue>",
 		    "<ds:DigestValue>AAAA", INVALID, "malformed digest value" },
 		{ CERT, "comment in a digest", "<ds:DigestValue>",
@@ -961,6 +967,24 @@ test_uncovered(void)
 	unmake(&e);
 }
 
+/* One element by two of its Ids: it would be canonicalised for each. */
+static void
+test_twice(void)
+{
+	struct envelope	 e = { 0 };
+	char		*s, *p;
+
+	make(&e, CERT);
+	s = substitute(e.text, "wsu:Id=\"body\"", "wsu:Id=\"body\" "
+	    "Id=\"corpus\"");
+	p = substitute(s, "URI=\"#ts\"", "URI=\"#corpus\"");
+	examine(p, &rules, "one element by two Ids", INVALID,
+	    "one element is referenced twice");
+	free(p);
+	free(s);
+	unmake(&e);
+}
+
 /* A MAC whose key is the certificate, which everybody knows. */
 static void
 test_confusion(void)
@@ -1205,6 +1229,7 @@ main(int argc, char **argv)
 	test_wrapping();
 	test_times();
 	test_uncovered();
+	test_twice();
 	test_confusion();
 	test_must_understand();
 	test_replay();

@@ -9,6 +9,7 @@
 #include <err.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <libxml/parser.h>
 
@@ -28,6 +29,8 @@ static xmlDocPtr parse(const char *);
 static void	 test_find(void);
 static void	 test_text(void);
 static void	 test_c14n(void);
+static void	 test_c14n_part(void);
+static double	 c14n_cost(xmlNodePtr, size_t *);
 static void	 test_writers(void);
 static void	 test_base64(void);
 static void	 test_valid(void);
@@ -191,6 +194,53 @@ test_c14n(void)
 	xmlFreeDoc(doc);
 }
 
+static double
+c14n_cost(xmlNodePtr n, size_t *len)
+{
+	static char	*prefixes[] = { "p", "q", "r", "s", "t", "u", NULL };
+	struct wbuf	 w = { 0 };
+	clock_t		 start = clock();
+
+	if (xml_c14n_prefixes(n, prefixes, &w) == -1)
+		errx(1, "no canonical form");
+	*len = w.len;
+	wbuf_free(&w);
+	return (double)(clock() - start);
+}
+
+/* A part costs what it holds, whatever stands beside it. */
+static void
+test_c14n_part(void)
+{
+	const struct xml_limits	 large = { SIZE_MAX, 64, 400000, 64, 256, 256 };
+	struct wbuf		 w = { 0 }, c = { 0 };
+	const char		*why;
+	xmlNodePtr		 root, part;
+	xmlDocPtr		 doc;
+	double			 all, one;
+	size_t			 len, i;
+
+	wbuf_puts(&w, "<a xmlns:p=\"urn:p\"><b>1</b><c></c>");
+	for (i = 0; i < 200000; i++)
+		wbuf_puts(&w, "<d></d>");
+	wbuf_puts(&w, "<e>2</e></a>");
+	if ((doc = xml_parse(w.data, w.len, &large, &why)) == NULL)
+		errx(1, "%s", why);
+	root = xmlDocGetRootElement(doc);
+	part = xml_next(xml_first(root));
+	one = c14n_cost(part, &len);
+	is_int((long long)len, (long long)strlen("<c xmlns:p=\"urn:p\"></c>"),
+	    "a part with many beside it");
+	all = c14n_cost(root, &len);
+	ok(one * 20 < all, "is not paid for with those");
+	ok(xml_c14n(root, &c) == 0 && c.len == w.len - strlen(
+	    " xmlns:p=\"urn:p\"") && memcmp(c.data + c.len - 12,
+	    "<e>2</e></a>", 12) == 0, "and all are there again afterwards");
+	wbuf_free(&w);
+	wbuf_free(&c);
+	xmlFreeDoc(doc);
+}
+
 /* What the writers write is its own canonical form. */
 static void
 test_writers(void)
@@ -339,6 +389,7 @@ main(int argc, char **argv)
 	test_find();
 	test_text();
 	test_c14n();
+	test_c14n_part();
 	test_writers();
 	test_base64();
 	test_valid();
