@@ -31,7 +31,7 @@ struct conf_domain {
 	char		*name;		/* normalized */
 	struct conf_blob cert;		/* signing: PEM, leaf first */
 	struct conf_blob key;		/* keys only */
-	struct conf_blob tls_cert;	/* frontend only */
+	struct conf_blob tls_cert;	/* frontend; soap, for its names */
 	struct conf_blob tls_key;	/* frontend only */
 	struct conf_blob client_ca;	/* for users' certificates; may be empty */
 	struct conf_blob client_crl;

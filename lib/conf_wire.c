@@ -19,6 +19,7 @@
 #define V_USERS		0x20	/* users' names and quotas */
 #define V_ROUTES	0x40	/* aliases, routes, resolver */
 #define V_CLIENTS	0x80	/* CAs of users' certificates */
+#define V_NAMES		0x100	/* TLS certificates alone */
 
 static unsigned int view_of(enum proc_id);
 static void	 domains_put(struct wbuf *, const struct conf *, unsigned int);
@@ -44,7 +45,8 @@ view_of(enum proc_id role)
 	case P_FRONTEND:
 		return V_TLS;
 	case P_SOAP:
-		return V_CERTS | V_ANCHORS | V_CLIENTS | V_USERS;
+		return V_CERTS | V_ANCHORS | V_CLIENTS | V_USERS |
+		    V_NAMES;
 	case P_RELAY:
 		return V_ANCHORS | V_ROUTES;
 	case P_QUEUE:
@@ -109,7 +111,7 @@ domains_put(struct wbuf *b, const struct conf *c, unsigned int v)
 		wbuf_i64(b, d->quota);
 		conf_blob_put(b, &d->cert, v & V_CERTS);
 		conf_blob_put(b, &d->key, v & V_SIGNKEYS);
-		conf_blob_put(b, &d->tls_cert, v & V_TLS);
+		conf_blob_put(b, &d->tls_cert, v & (V_TLS | V_NAMES));
 		conf_blob_put(b, &d->tls_key, v & V_TLS);
 		conf_blob_put(b, &d->client_ca, v & V_CLIENTS);
 		conf_blob_put(b, &d->client_crl, v & V_CLIENTS);

@@ -185,6 +185,18 @@ pki_names_domain(X509 *cert, const char *domain)
 }
 
 int
+pki_names_host(X509 *cert, const char *host)
+{
+	int	 rv;
+
+	rv = X509_check_ip_asc(cert, host, 0) == 1 || X509_check_host(cert,
+	    host, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+	ERR_clear_error();
+	return rv;
+}
+
+int
 pki_first_domain(X509 *cert, char *buf, size_t size)
 {
 	GENERAL_NAMES	*names;

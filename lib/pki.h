@@ -46,6 +46,8 @@ int		 pki_check(struct pki_store *, X509 *, STACK_OF(X509) *chain,
  * it (no wildcard) or an SRVName _wsemail.<domain> (RFC 4985).
  */
 int		 pki_names_domain(X509 *, const char *domain);
+/* Whether HTTPS would take the certificate for this host: a name or an IP address. */
+int		 pki_names_host(X509 *, const char *host);
 /* The first rfc822Name that is an address of `domain`, normalized, into buf; 0 or -1. */
 int		 pki_user_address(X509 *, const char *domain, char *buf, size_t);
 /* The first mail domain the certificate names, normalized; 0 or -1. */

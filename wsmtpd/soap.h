@@ -34,6 +34,7 @@ struct hosted {
 	char		*name;
 	X509		*cert;		/* NULL: cannot sign */
 	STACK_OF(X509)	*chain;
+	X509		*tls;		/* what the front end shows, or NULL */
 	struct pki_store *clients;	/* anchors of users' certificates */
 };
 
@@ -133,6 +134,7 @@ void	 soap_xml_limits(const struct soap *, enum limit, struct xml_limits *);
 int	 certs_load(struct soap *);	/* 0 or -1 */
 void	 certs_free(struct soap *);
 struct hosted *certs_hosted(const struct soap *, const char *domain);
+int		 certs_is_host(const struct soap *, const char *host);
 X509	*certs_known(struct soap *, const uint8_t sha1[20]);	/* a reference, or NULL */
 const char *certs_sigalg(X509 *);	/* the algorithm of its key */
 void	 certs_learn(struct soap *, X509 *);

@@ -30,7 +30,6 @@ static void	 auth_cert_user(struct request *);
 static int	 auth_cert_domain(struct request *, struct hosted *,
 		    const char **);
 static int	 auth_to_ok(const struct request *);
-static int	 auth_host_ok(const struct request *, const char *, size_t);
 
 static const struct {
 	enum wss_token	 token;
@@ -329,35 +328,17 @@ auth_cert_user(struct request *r)
 	request_authenticated(r);
 }
 
-static int
-auth_host_ok(const struct request *r, const char *host, size_t len)
-{
-	char	 name[ADDR_DOMAIN_MAX + 1];
-	size_t	 n;
-
-	n = strcspn(r->http.authority, ":");
-	if (r->http.authority[0] == '[')
-		n = strcspn(r->http.authority, "]") + 1;
-	if (n == len && strncasecmp(r->http.authority, host, len) == 0)
-		return 1;
-	if (len >= sizeof(name))
-		return 0;
-	memcpy(name, host, len);
-	name[len] = '\0';
-	return addr_domain_normalize(name, name, sizeof(name)) == 0 &&
-	    (certs_hosted(r->s, name) != NULL ||
-	    strcasecmp(name, r->http.host) == 0);
-}
-
 /*
  * Check DEST for what a user signs: wsa:To, if there is one, is the
- * anonymous address or a URL of the host that was spoken to, so that another
- * server cannot pass the request on to us.
+ * anonymous address or a URL of this server, so that another server cannot
+ * pass the request on to us.  What that one says in Host or in TLS of where
+ * it is going is no evidence.
  */
 static int
 auth_to_ok(const struct request *r)
 {
 	const char	*to = r->w.wsa_to;
+	char		 host[ADDR_DOMAIN_MAX + 1];
 	size_t		 len;
 
 	if (to == NULL || strcmp(to, URI_WSA_ANONYMOUS) == 0)
@@ -372,8 +353,12 @@ auth_to_ok(const struct request *r)
 	if (memchr(to, '@', len) != NULL)
 		return 0;
 	if (to[0] == '[')
-		len = strcspn(to, "]") + 1;
+		len = strcspn(++to, "]/?#");
 	else
 		len = strcspn(to, ":/?#");
-	return auth_host_ok(r, to, len);
+	if (len == 0 || len >= sizeof(host))
+		return 0;
+	memcpy(host, to, len);
+	host[len] = '\0';
+	return certs_is_host(r->s, host);
 }

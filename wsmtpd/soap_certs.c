@@ -9,6 +9,8 @@
  */
 #include "compat.h"
 
+#include <strings.h>
+
 #include "log.h"
 #include "soap.h"
 
@@ -55,6 +57,7 @@ certs_hosted_free(struct hosted *h)
 	free(h->name);
 	X509_free(h->cert);
 	sk_X509_pop_free(h->chain, X509_free);
+	X509_free(h->tls);
 	pki_store_free(h->clients);
 	free(h);
 }
@@ -62,6 +65,7 @@ certs_hosted_free(struct hosted *h)
 static struct hosted *
 certs_domain(const struct conf_domain *d)
 {
+	STACK_OF(X509)	*rest = NULL;
 	struct hosted	*h;
 
 	if ((h = calloc(1, sizeof(*h))) == NULL ||
@@ -72,6 +76,9 @@ certs_domain(const struct conf_domain *d)
 	if (h->cert == NULL)
 		log_warnx("soap: %s: its certificate does not read",
 		    d->name);
+	if (d->tls_cert.data != NULL)
+		h->tls = pki_cert_pem(d->tls_cert.data, d->tls_cert.len, &rest);
+	sk_X509_pop_free(rest, X509_free);
 	h->clients = certs_store(NULL, &d->client_ca, &d->client_crl, d->name);
 	return h;
 }
@@ -131,6 +138,22 @@ certs_hosted(const struct soap *s, const char *domain)
 		if (strcmp(h->name, domain) == 0)
 			return h;
 	return NULL;
+}
+
+/*
+ * Is it one of the hosts that this server proves to be: a domain here, or a
+ * name or address in a certificate that the front end shows?
+ */
+int
+certs_is_host(const struct soap *s, const char *host)
+{
+	struct hosted	*h;
+
+	TAILQ_FOREACH(h, &s->hosted, entry)
+		if (strcasecmp(h->name, host) == 0 || (h->tls != NULL &&
+		    pki_names_host(h->tls, host)))
+			return 1;
+	return 0;
 }
 
 const char *

@@ -34,7 +34,7 @@ static const struct {
 	{ "MAC-VERIFIER",	R(P_KEYS) },
 	{ "SECRETSECRETSECRETSECRETSECRET12", R(P_KEYS) },
 	{ "SIGNING-CERT",	R(P_KEYS) | R(P_SOAP) },
-	{ "TLS-CERT",		R(P_FRONTEND) },
+	{ "TLS-CERT",		R(P_FRONTEND) | R(P_SOAP) },
 	{ "CLIENT-CA",		R(P_SOAP) },
 	{ "TRUST-CA",		R(P_SOAP) | R(P_RELAY) },
 	{ "alice@a.test",	R(P_SOAP) | R(P_KEYS) | R(P_QUEUE) |

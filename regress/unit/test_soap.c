@@ -41,8 +41,8 @@ enum login { NOBODY, PASSWORD, WRONG, MAC, CERT, THUMB };
 static struct kid	 kid;
 static struct imsgbuf	 ch[NPEERS];
 static struct conf	*conf;
-static struct testcert	 ca, user_ca, other_ca, cert_a, cert_b, alice, mallory,
-			 evil, stranger;
+static struct testcert	 ca, user_ca, other_ca, cert_a, cert_b, tls_cert, alice,
+			 mallory, evil, stranger;
 static uint8_t		 mackey[32];
 static const uint8_t	 salt[16] = "sixteen octets!";
 
@@ -58,6 +58,7 @@ static struct {
 	enum login	 login;
 	const struct testcert *cert;
 	const char	*user, *type, *action, *to, *wsa_action, *messageid;
+	const char	*host, *authority;
 	const char	*kind, *from, *dto, *header;
 	struct rcpt	 rcpt[4];
 	size_t		 nrcpt;
@@ -117,6 +118,7 @@ add_domain(const char *name, const struct testcert *c)
 	d->name = strdup(name);
 	d->quota = -1;
 	set_blob(&d->cert, c->cert_pem);
+	set_blob(&d->tls_cert, tls_cert.cert_pem);
 	set_blob(&d->client_ca, user_ca.cert_pem);
 	TAILQ_INSERT_TAIL(&conf->domains, d, entry);
 }
@@ -144,6 +146,7 @@ start(void)
 	testcert_ca(&user_ca, "users' CA");
 	testcert_ca(&other_ca, "another CA");
 	testcert_issue(&cert_a, &ca, A);
+	testcert_issue(&tls_cert, &ca, A ",DNS:ws." A ",IP:::1");
 	testcert_issue(&cert_b, &ca, B);
 	testcert_issue(&evil, &ca, "evil.test");
 	testcert_issue(&stranger, &other_ca, A);
@@ -435,8 +438,9 @@ post(const void *envelope, size_t len)
 	struct rbuf	 rb;
 
 	r.peer = (char *)(uintptr_t)"192.0.2.1";
-	r.host = (char *)(uintptr_t)A;
-	r.authority = (char *)(uintptr_t)"ws." A ":8443";
+	r.host = (char *)(uintptr_t)(q.host != NULL ? q.host : A);
+	r.authority = (char *)(uintptr_t)(q.authority != NULL ? q.authority :
+	    "ws." A ":8443");
 	r.content_type = (char *)(uintptr_t)(q.type != NULL ? q.type :
 	    q.soap12 ? "application/soap+xml; charset=utf-8" :
 	    "text/xml; charset=utf-8");
@@ -753,6 +757,16 @@ test_logins(void)
 	q.to = URI_WSA_ANONYMOUS;
 	call(NS_WSE, "WSEmailFetchHeaders", "");
 	says("wsa:To is anonymous", 200, "FetchHeadersResponse");
+	q.to = "https://[::1]:8443/wsemail";
+	call(NS_WSE, "WSEmailFetchHeaders", "");
+	says("wsa:To is an address in the TLS certificate", 200,
+	    "FetchHeadersResponse");
+	q.to = "https://evil.test/wsemail";
+	q.host = q.authority = "evil.test";
+	call(NS_WSE, "WSEmailFetchHeaders", "");
+	says("DEST: wsa:To, Host and SNI are another", 500,
+	    "wsse:FailedAuthentication");
+	q.host = q.authority = NULL;
 	q.to = "https://evil.test/" A;
 	call(NS_WSE, "WSEmailFetchHeaders", "");
 	says("DEST: wsa:To is another", 500, "wsse:FailedAuthentication");
