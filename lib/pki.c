@@ -29,6 +29,8 @@ static int	 pki_no_password(char *, int, int, void *);
 static int	 pki_ia5(const ASN1_STRING *, char *, size_t);
 static int	 pki_name_domain(const GENERAL_NAME *, char *, size_t);
 static int	 pki_srv_name(const OTHERNAME *, char *, size_t);
+static int	 pki_below(const char *, const GENERAL_NAME *);
+static int	 pki_permitted(const char *, const NAME_CONSTRAINTS *);
 
 /* A PEM text that wants a passphrase is not one of ours. */
 static int
@@ -181,6 +183,66 @@ pki_names_domain(X509 *cert, const char *domain)
 		rv = pki_name_domain(sk_GENERAL_NAME_value(names, i), name,
 		    sizeof(name)) == 0 && strcmp(name, want) == 0;
 	GENERAL_NAMES_free(names);
+	return rv;
+}
+
+/* RFC 5280 4.2.1.10: the subtree's base, or with labels to the left of it. */
+static int
+pki_below(const char *domain, const GENERAL_NAME *gn)
+{
+	char	 base[ADDR_DOMAIN_MAX + 1];
+	size_t	 n = strlen(domain), len;
+
+	if (ASN1_STRING_length(gn->d.dNSName) == 0)
+		return 1;
+	if (pki_ia5(gn->d.dNSName, base, sizeof(base)) == -1 ||
+	    (len = strlen(base)) > n || strcasecmp(domain + n - len, base) != 0)
+		return 0;
+	return len == n || base[0] == '.' || domain[n - len - 1] == '.';
+}
+
+static int
+pki_permitted(const char *domain, const NAME_CONSTRAINTS *nc)
+{
+	const GENERAL_NAME	*gn;
+	int			 i, any = 0, in = 0;
+
+	for (i = 0; i < sk_GENERAL_SUBTREE_num(nc->excludedSubtrees); i++) {
+		gn = sk_GENERAL_SUBTREE_value(nc->excludedSubtrees, i)->base;
+		if (gn->type == GEN_DNS && pki_below(domain, gn))
+			return 0;
+	}
+	for (i = 0; i < sk_GENERAL_SUBTREE_num(nc->permittedSubtrees); i++) {
+		gn = sk_GENERAL_SUBTREE_value(nc->permittedSubtrees, i)->base;
+		if (gn->type != GEN_DNS)
+			continue;
+		any = 1;
+		in |= pki_below(domain, gn);
+	}
+	return !any || in;
+}
+
+int
+pki_srv_constrained(X509 *cert, X509 *issuer)
+{
+	NAME_CONSTRAINTS	*nc;
+	GENERAL_NAMES		*names;
+	const GENERAL_NAME	*gn;
+	char			 name[ADDR_MAX + 1];
+	int			 i, crit, rv = 0;
+
+	nc = X509_get_ext_d2i(issuer, NID_name_constraints, &crit, NULL);
+	if (nc == NULL)
+		return crit == -1 ? 0 : -1;	/* none, or it does not read */
+	names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	for (i = 0; i < sk_GENERAL_NAME_num(names) && rv == 0; i++) {
+		gn = sk_GENERAL_NAME_value(names, i);
+		if (gn->type == GEN_OTHERNAME && pki_srv_name(gn->d.otherName,
+		    name, sizeof(name)) == 0 && !pki_permitted(name, nc))
+			rv = -1;
+	}
+	GENERAL_NAMES_free(names);
+	NAME_CONSTRAINTS_free(nc);
 	return rv;
 }
 

@@ -46,6 +46,12 @@ int		 pki_check(struct pki_store *, X509 *, STACK_OF(X509) *chain,
  * it (no wildcard) or an SRVName _wsemail.<domain> (RFC 4985).
  */
 int		 pki_names_domain(X509 *, const char *domain);
+/*
+ * An authority that is constrained to some DNS names may not give others
+ * away as SRVNames, to which RFC 5280's constraints do not apply.  0, or -1:
+ * it did.
+ */
+int		 pki_srv_constrained(X509 *, X509 *issuer);
 /* Whether HTTPS would take the certificate for this host: a name or an IP address. */
 int		 pki_names_host(X509 *, const char *host);
 /* The first rfc822Name that is an address of `domain`, normalized, into buf; 0 or -1. */

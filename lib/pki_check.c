@@ -41,7 +41,7 @@ static int	 pki_check_time(X509 *, int64_t, const char **);
 static int	 pki_check_use(X509 *, int, const char **);
 static int	 pki_check_chain(struct pki_store *, X509 *, STACK_OF(X509) *,
 		    int64_t, const char **);
-static int	 pki_verified_chain(X509_STORE_CTX *);
+static const char *pki_verified_chain(X509_STORE_CTX *);
 static int	 pki_verify_cb(int, X509_STORE_CTX *);
 static int	 pki_has_crl(const struct pki_store *, X509 *);
 static const char *pki_reason(int);
@@ -254,6 +254,9 @@ pki_reason(int error)
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return "a certificate of the chain is not valid at this time";
+	case X509_V_ERR_PERMITTED_VIOLATION:
+	case X509_V_ERR_EXCLUDED_VIOLATION:
+		return "an issuer in the chain may not issue that name";
 	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
 		return "a signature in the chain is wrong";
 	case X509_V_ERR_EE_KEY_TOO_SMALL:
@@ -274,18 +277,22 @@ pki_reason(int error)
  * libcrypto still takes a version 1 or keyCertSign-only issuer for an
  * authority in some cases; here every issuer says that it is one.  The
  * anchor itself is trusted as it stands (RFC 5280 6.1.1 d), but it may
- * issue only when it is an authority.
+ * issue only when it is an authority.  NULL: all is well.
  */
-static int
+static const char *
 pki_verified_chain(X509_STORE_CTX *ctx)
 {
 	STACK_OF(X509)	*chain = X509_STORE_CTX_get0_chain(ctx);
 	int		 i;
 
-	for (i = 1; i < sk_X509_num(chain); i++)
+	for (i = 1; i < sk_X509_num(chain); i++) {
 		if (X509_check_ca(sk_X509_value(chain, i)) != 1)
-			return -1;
-	return 0;
+			return "an issuer in the chain is no authority";
+		if (pki_srv_constrained(sk_X509_value(chain, 0),
+		    sk_X509_value(chain, i)) == -1)
+			return "an issuer in the chain may not issue that name";
+	}
+	return NULL;
 }
 
 static int
@@ -295,6 +302,7 @@ pki_check_chain(struct pki_store *s, X509 *cert, STACK_OF(X509) *untrusted,
 	X509_VERIFY_PARAM	*param;
 	X509_STORE_CTX		*ctx;
 	unsigned long		 flags = X509_V_FLAG_PARTIAL_CHAIN;
+	const char		*bad;
 	int			 rv = -1;
 
 	if (sk_X509_num(untrusted) > PKI_CHAIN_MAX) {
@@ -319,8 +327,8 @@ pki_check_chain(struct pki_store *s, X509 *cert, STACK_OF(X509) *untrusted,
 	X509_STORE_CTX_set_verify_cb(ctx, pki_verify_cb);
 	if (X509_verify_cert(ctx) != 1)
 		*why = pki_reason(X509_STORE_CTX_get_error(ctx));
-	else if (pki_verified_chain(ctx) == -1)
-		*why = "an issuer in the chain is no authority";
+	else if ((bad = pki_verified_chain(ctx)) != NULL)
+		*why = bad;
 	else
 		rv = 0;
  out:

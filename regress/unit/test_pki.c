@@ -21,7 +21,7 @@
 
 /* How a certificate is to be; NULL and 0: the usual. */
 struct spec {
-	const char	*san, *usage, *eku, *basic;
+	const char	*san, *usage, *eku, *basic, *constraints;
 	int		 rsa_bits, curve, sha1;
 	long		 from, until;		/* s from now */
 };
@@ -41,6 +41,7 @@ static struct pki_store *store_of(const struct pair *);
 static void	 test_uses(void);
 static void	 test_times(void);
 static void	 test_chains(void);
+static void	 test_constraints(void);
 static void	 test_crl(void);
 static void	 test_names(void);
 static void	 test_reading(void);
@@ -115,6 +116,7 @@ make(const struct spec *s, const struct pair *ca)
 	add(p.x, p.x, NID_key_usage, s->usage);
 	add(p.x, p.x, NID_ext_key_usage, s->eku);
 	add(p.x, p.x, NID_subject_alt_name, s->san);
+	add(p.x, p.x, NID_name_constraints, s->constraints);
 	if (X509_sign(p.x, ca != NULL ? ca->key : p.key,
 	    s->sha1 ? EVP_sha1() : EVP_sha256()) <= 0)
 		errx(1, "sign");
@@ -247,6 +249,68 @@ test_uses(void)
 		unmake(&p);
 	}
 	pki_store_free(s);
+}
+
+/* An authority for some names, as an anchor and below one. */
+static void
+test_constraints(void)
+{
+#define SRV(x)	"otherName:1.3.6.1.5.5.7.8.7;IA5STRING:" x
+	static const char	 not_its[] =
+	    "an issuer in the chain may not issue that name";
+	static const struct {
+		const char	*name, *constraints, *san;
+		int		 good;
+	} t[] = {
+		{ "a name of its own", "permitted;DNS:a.test", "DNS:a.test", 1 },
+		{ "one below", "permitted;DNS:a.test", "DNS:x.a.test", 1 },
+		{ "another", "permitted;DNS:a.test", "DNS:b.test", 0 },
+		{ "an SRVName of its own", "permitted;DNS:a.test",
+		    SRV("_wsemail.a.test"), 1 },
+		{ "an SRVName below", "permitted;DNS:a.test",
+		    SRV("_wsemail.x.A.test"), 1 },
+		{ "an SRVName of another", "permitted;DNS:a.test",
+		    SRV("_wsemail.b.test"), 0 },
+		{ "one that only ends alike", "permitted;DNS:a.test",
+		    SRV("_wsemail.ba.test"), 0 },
+		{ "an SRVName beside a right name", "permitted;DNS:a.test",
+		    "DNS:a.test," SRV("_wsemail.b.test"), 0 },
+		{ "an SRVName that is excluded", "excluded;DNS:b.test",
+		    SRV("_wsemail.x.b.test"), 0 },
+		{ "one that is not", "excluded;DNS:b.test",
+		    SRV("_wsemail.a.test"), 1 },
+		{ "constraints on addresses", "permitted;email:a.test",
+		    SRV("_wsemail.b.test"), 1 },
+	};
+	struct spec		 ca = authority, leaf = { 0 };
+	STACK_OF(X509)		*chain;
+	struct pki_store	*s;
+	struct pair		 sub, anchor, p;
+	const char		*why;
+	char			 name[80];
+	size_t			 i;
+	int			 k;
+
+	for (i = 0; i < 2 * nitems(t); i++) {
+		k = (int)(i / 2);
+		ca.constraints = t[k].constraints;
+		anchor = make(i % 2 ? &authority : &ca, NULL);
+		sub = make(i % 2 ? &ca : &authority, &anchor);
+		leaf.san = t[k].san;
+		p = make(&leaf, &sub);
+		s = store_of(&anchor);
+		chain = sk_X509_new_null();
+		sk_X509_push(chain, sub.x);
+		snprintf(name, sizeof(name), "constraints of the %s: %s",
+		    i % 2 ? "intermediate" : "anchor", t[k].name);
+		is_str(pki_check(s, p.x, chain, PKI_DOMAIN, now, &why) == PKI_OK ?
+		    "good" : why, t[k].good ? "good" : not_its, name);
+		sk_X509_free(chain);
+		pki_store_free(s);
+		unmake(&p);
+		unmake(&sub);
+		unmake(&anchor);
+	}
 }
 
 static void
@@ -488,6 +552,7 @@ main(void)
 	test_uses();
 	test_times();
 	test_chains();
+	test_constraints();
 	test_crl();
 	test_names();
 	test_reading();
