@@ -98,8 +98,10 @@ void
 proc_ready_put(struct wbuf *b, const struct proc_ready *p)
 {
 	wbuf_u32(b, p->pid);
+	wbuf_u32(b, p->uid);
 	wbuf_u32(b, p->mask);
 	wbuf_u32(b, p->missing);
+	wbuf_u32(b, p->abi);
 	wbuf_str(b, p->text);
 }
 
@@ -107,8 +109,10 @@ int
 proc_ready_get(struct rbuf *r, struct proc_ready *p)
 {
 	p->pid = rbuf_u32(r);
+	p->uid = rbuf_u32(r);
 	p->mask = rbuf_u32(r);
 	p->missing = rbuf_u32(r);
+	p->abi = rbuf_u32(r);
 	p->text = rbuf_str(r, STR_MAX);
 	if (rbuf_end(r) == 0)
 		return 0;

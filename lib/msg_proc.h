@@ -35,7 +35,9 @@ int	 proc_log_get(struct rbuf *, uint32_t *verbose, uint32_t *trace);
 /* IMSG_PARENT_READY */
 struct proc_ready {
 	uint32_t	 pid;
+	uint32_t	 uid;
 	uint32_t	 mask, missing;	/* SB_* of sandbox.h */
+	uint32_t	 abi;		/* of Landlock, 0: none */
 	char		*text;		/* for people: what else to know, or "" */
 };
 void	 proc_ready_put(struct wbuf *, const struct proc_ready *);

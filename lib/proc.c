@@ -20,7 +20,8 @@
 
 static void	 proc_started_by_hand(void);
 static int	 proc_await(struct imsgbuf *, uint32_t, struct imsg *);
-static int	 proc_become(const struct proc_setup *, const struct passwd *);
+static int	 proc_become(const struct proc_setup *, const struct passwd *,
+		    struct sandbox *);
 static void	 proc_files(void);
 static int	 proc_parent_msg(struct chan *, struct imsg *, void *);
 static void	 proc_parent_down(struct chan *, void *);
@@ -34,7 +35,7 @@ static int	 proc_on_log(struct proc *, struct imsg *);
 static void	 proc_on_stats(struct proc *, struct imsg *);
 static void	 proc_shutdown(struct proc *);
 static void	 proc_trace(const char *, void *);
-static void	 proc_ready(struct proc *, int, int);
+static void	 proc_ready(struct proc *, const struct sandbox *);
 
 /* Every program of libexec but for wsmtpd's child is of no use by hand. */
 static void
@@ -70,18 +71,20 @@ proc_await(struct imsgbuf *ib, uint32_t type, struct imsg *m)
 	return -1;
 }
 
-/* chroot and user; returns the SB_* of what was done, or -1. */
+/*
+ * chroot and user.  Without root there are none, and *sb says so.  0, or -1:
+ * logged.
+ */
 static int
-proc_become(const struct proc_setup *s, const struct passwd *pw)
+proc_become(const struct proc_setup *s, const struct passwd *pw,
+    struct sandbox *sb)
 {
-	int	 mask = 0;
-
 	if (pw != NULL && *s->dir != '\0') {
 		if (chroot(s->dir) == -1 || chdir("/") == -1) {
 			log_warn("chroot %s", s->dir);
 			return -1;
 		}
-		mask |= SB_CHROOT;
+		sb->applied |= SB_CHROOT;
 	} else if (*s->dir != '\0' && chdir(s->dir) == -1) {
 		log_warn("%s", s->dir);
 		return -1;
@@ -93,9 +96,10 @@ proc_become(const struct proc_setup *s, const struct passwd *pw)
 			log_warn("becoming %s", s->user);
 			return -1;
 		}
-		mask |= SB_UID;
+		sb->applied |= SB_UID;
 	}
-	return mask;
+	sb->missing |= (SB_CHROOT | SB_UID) & ~sb->applied;
+	return 0;
 }
 
 static void
@@ -368,15 +372,17 @@ proc_parent_down(struct chan *ch, void *arg)
 }
 
 static void
-proc_ready(struct proc *p, int mask, int missing)
+proc_ready(struct proc *p, const struct sandbox *sb)
 {
 	struct proc_ready	 rd;
 	struct wbuf		 b;
 
 	memset(&rd, 0, sizeof(rd));
 	rd.pid = (uint32_t)getpid();
-	rd.mask = (uint32_t)mask;
-	rd.missing = (uint32_t)missing;
+	rd.uid = (uint32_t)geteuid();
+	rd.mask = (uint32_t)sb->applied;
+	rd.missing = (uint32_t)sb->missing;
+	rd.abi = (uint32_t)sb->abi;
 	wbuf_init(&b);
 	proc_ready_put(&b, &rd);
 	if (chan_sendw(p->parent, IMSG_PARENT_READY, 0, &b) == -1)
@@ -393,7 +399,8 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 	struct imsgbuf		 ib;
 	struct imsg		 m;
 	struct rbuf		 r;
-	int			 mask, applied, missing;
+	struct sandbox		 sb;
+	char			 lack[128];
 
 	(void)argc;
 	(void)argv;
@@ -431,7 +438,8 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 	(void)umask(077);
 	if (ops->preinit != NULL && ops->preinit(p) == -1)
 		return 1;
-	if ((mask = proc_become(&setup, pw)) == -1)
+	memset(&sb, 0, sizeof(sb));
+	if (proc_become(&setup, pw, &sb) == -1)
 		return 1;
 	setproctitle("%s", proc_name(ops->me));
 	if ((p->base = event_base_new()) == NULL)
@@ -439,10 +447,10 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 	if (ops->init != NULL && ops->init(p) == -1)
 		return 1;
 
-	applied = sandbox_enter(ops->me, *setup.dir != '\0' ? "." : NULL,
-	    &missing);
-	if (missing != 0 && setup.sandbox_required)
-		fatalx("sandbox required, but a layer is missing");
+	sandbox_enter(ops->me, *setup.dir != '\0' ? "." : NULL, &sb);
+	if (sb.missing != 0 && setup.sandbox_required)
+		fatalx("sandbox required, and this system lacks %s",
+		    sandbox_str(sb.missing, lack, sizeof(lack)));
 	p->parent = chan_new(p->base, ib.fd, p->me, P_PARENT, 0,
 	    proc_parent_msg, proc_parent_down, p);
 	if (p->parent == NULL)
@@ -455,7 +463,7 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 	if (setup.trace)
 		log_settap(proc_trace, p);
 	proc_setup_free(&setup);
-	proc_ready(p, mask | applied, missing);
+	proc_ready(p, &sb);
 
 	if (event_base_dispatch(p->base) == -1)
 		fatal("event loop");

@@ -41,8 +41,11 @@ static const struct sb_role {
 };
 
 static int	 sandbox_rlimits(const struct sb_role *);
-static int	 sandbox_fs(const struct sb_role *, const char *, int *);
+static int	 sandbox_fs(const struct sb_role *, const char *, int *abi);
 static int	 sandbox_calls(const struct sb_role *);
+static int	 sandbox_noprivs(void);
+static int	 sandbox_nodump(void);
+static void	 sandbox_note(struct sandbox *, int layer, int result);
 
 static int
 sandbox_rlimits(const struct sb_role *role)
@@ -121,14 +124,13 @@ landlock_rule(int rs, const char *dir, uint64_t handled)
 }
 
 static int
-sandbox_fs(const struct sb_role *role, const char *dir, int *net)
+sandbox_fs(const struct sb_role *role, const char *dir, int *abi_used)
 {
 	struct ll_ruleset	 attr;
 	long			 abi;
 	size_t			 size;
 	int			 rs, ret = -1;
 
-	*net = 0;
 	abi = syscall(__NR_landlock_create_ruleset, NULL, 0, LL_VERSION);
 	if (abi < 1)
 		return -1;
@@ -140,10 +142,8 @@ sandbox_fs(const struct sb_role *role, const char *dir, int *net)
 		attr.fs |= LL_FS_TRUNCATE;
 	if (abi >= 5)
 		attr.fs |= LL_FS_IOCTL;
-	if (abi >= 4 && role->calls != CALLS_CONNECT) {
+	if (abi >= 4 && role->calls != CALLS_CONNECT)
 		attr.net = LL_NET_BOTH;
-		*net = 1;
-	}
 	if (abi >= 6)
 		attr.scope = LL_SCOPE_BOTH;
 	size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
@@ -152,8 +152,10 @@ sandbox_fs(const struct sb_role *role, const char *dir, int *net)
 		return -1;
 	if ((role->fs == FS_NONE || dir == NULL ||
 	    landlock_rule(rs, dir, attr.fs) == 0) &&
-	    syscall(__NR_landlock_restrict_self, rs, 0) == 0)
+	    syscall(__NR_landlock_restrict_self, rs, 0) == 0) {
+		*abi_used = (int)abi;
 		ret = 0;
+	}
 	close(rs);
 	return ret;
 }
@@ -294,20 +296,23 @@ sandbox_calls(const struct sb_role *role)
 }
 
 static int
-sandbox_noprivs(const struct sb_role *role)
+sandbox_noprivs(void)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
-		return -1;
-	return sandbox_rlimits(role);
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static int
+sandbox_nodump(void)
+{
+	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 #elif defined(__OpenBSD__)
 
 static int
-sandbox_fs(const struct sb_role *role, const char *dir, int *net)
+sandbox_fs(const struct sb_role *role, const char *dir, int *abi)
 {
-	*net = 1;		/* pledge's promises cover it */
+	(void)abi;
 	if (role->fs == FS_OWN && dir != NULL && unveil(dir, "rwc") == -1)
 		return -1;
 	if (role->fs == FS_NONE && unveil("/", "") == -1)
@@ -321,36 +326,45 @@ sandbox_calls(const struct sb_role *role)
 	return pledge(role->pledge, "");
 }
 
+/* Both are the system's: exec leaves pledge(2), but none is ever promised. */
 static int
-sandbox_noprivs(const struct sb_role *role)
+sandbox_noprivs(void)
 {
-	return sandbox_rlimits(role);
+	return 0;
+}
+
+static int
+sandbox_nodump(void)
+{
+	return 0;
 }
 
 #else
 #error "no sandbox for this system"
 #endif
 
-int
-sandbox_enter(enum proc_id id, const char *dir, int *missing)
+static void
+sandbox_note(struct sandbox *sb, int layer, int result)
+{
+	if (result == 0)
+		sb->applied |= layer;
+	else
+		sb->missing |= layer;
+}
+
+void
+sandbox_enter(enum proc_id id, const char *dir, struct sandbox *sb)
 {
 	const struct sb_role	*role = &sb_roles[id];
-	int			 mask = 0, net = 0;
 
-	*missing = 0;
-	if (sandbox_noprivs(role) == 0)
-		mask |= SB_NOPRIVS;
+	sandbox_note(sb, SB_NOPRIVS, sandbox_noprivs());
+	sandbox_note(sb, SB_NODUMP, sandbox_nodump());
+	sandbox_note(sb, SB_LIMITS, sandbox_rlimits(role));
 	/* The parent has no row: what it gave up its children could not have. */
-	if (id == P_PARENT) {
-		*missing = SB_NOPRIVS & ~mask;
-		return mask;
-	}
-	if (sandbox_fs(role, dir, &net) == 0)
-		mask |= SB_FS | (net ? SB_NET : 0);
-	if (sandbox_calls(role) == 0)
-		mask |= SB_SYSCALL;
-	*missing = (SB_NOPRIVS | SB_FS | SB_SYSCALL) & ~mask;
-	return mask;
+	if (id == P_PARENT)
+		return;
+	sandbox_note(sb, SB_FS, sandbox_fs(role, dir, &sb->abi));
+	sandbox_note(sb, SB_SYSCALL, sandbox_calls(role));
 }
 
 char *
@@ -361,6 +375,8 @@ sandbox_str(int mask, char *buf, size_t size)
 		const char	*name;
 	} names[] = {
 		{ SB_NOPRIVS,	"no-new-privs" },
+		{ SB_NODUMP,	"no-dump" },
+		{ SB_LIMITS,	"rlimits" },
 		{ SB_CHROOT,	"chroot" },
 		{ SB_UID,	"uid" },
 #ifdef __OpenBSD__
@@ -370,7 +386,6 @@ sandbox_str(int mask, char *buf, size_t size)
 		{ SB_FS,	"landlock" },
 		{ SB_SYSCALL,	"seccomp" },
 #endif
-		{ SB_NET,	"net" },
 	};
 	size_t	 i;
 

@@ -9,20 +9,27 @@
 
 #include "proto.h"
 
-#define SB_NOPRIVS	0x01	/* no_new_privs, dumps off, rlimits */
+#define SB_NOPRIVS	0x01	/* no_new_privs */
 #define SB_CHROOT	0x02	/* set by proc.c, which did it */
 #define SB_UID		0x04	/* likewise: own user */
 #define SB_FS		0x08	/* Landlock or unveil */
 #define SB_SYSCALL	0x10	/* seccomp or pledge */
-#define SB_NET		0x20	/* Landlock TCP rules, where the kernel has them */
+#define SB_NODUMP	0x20	/* no core dumps, no debugger */
+#define SB_LIMITS	0x40	/* rlimits */
+
+struct sandbox {
+	int	 applied;	/* SB_* */
+	int	 missing;	/* what the role should have and lacks */
+	int	 abi;		/* of Landlock, 0: none */
+};
 
 /*
- * Applies the role's layers to this process.  Returns the mask applied,
- * and in *missing the layers the role should have but this system lacks.
- * dir is the role's own directory (already the current one), or NULL.
+ * Applies the role's layers to this process, adds those that came about to
+ * applied and the others to missing.  dir is the role's own directory
+ * (already the current one), or NULL.
  */
-int	 sandbox_enter(enum proc_id, const char *dir, int *missing);
-/* "no_new_privs chroot uid landlock seccomp", in buf; returns buf. */
+void	 sandbox_enter(enum proc_id, const char *dir, struct sandbox *);
+/* "no-new-privs chroot uid landlock seccomp", in buf; returns buf. */
 char	*sandbox_str(int mask, char *buf, size_t);
 
 #endif /* SANDBOX_H */

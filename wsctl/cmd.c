@@ -272,8 +272,10 @@ cmd_run(const struct wsctl *w, int argc, char **argv)
 		fprintf(stderr, "wsctl: %s\n", why);
 		return EX_USAGE;
 	}
-	if (w->output == &out_metrics && req.cmd != CTL_SHOW_STATS) {
-		fprintf(stderr, "wsctl: -o metrics is for show stats\n");
+	if (w->output == &out_metrics && req.cmd != CTL_SHOW_STATS &&
+	    req.cmd != CTL_SHOW_SANDBOX) {
+		fprintf(stderr, "wsctl: -o metrics is for show stats and "
+		    "show sandbox\n");
 		return EX_USAGE;
 	}
 	return wsctl_talk(w, &req, style);

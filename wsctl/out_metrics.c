@@ -3,7 +3,8 @@
  * Counters as OpenMetrics text (version 1.0).  A family's samples must stand
  * together (its section "MetricFamily"), so the rows are kept, sorted by
  * name and printed at the end.  Takes rows of `show stats`: process,
- * instance, name and value, whose type tells counter from gauge.
+ * instance, name and value, whose type tells counter from gauge; and of
+ * `show sandbox`, of which each layer is a gauge, 1 applied or 0 missing.
  */
 #include "compat.h"
 
@@ -29,6 +30,10 @@ struct metrics {
 static void	 out_metrics_head(struct out *);
 static void	 out_metrics_row(struct out *, struct ctl_row *);
 static void	 out_metrics_tail(struct out *, const char *);
+static void	 out_metrics_add(struct metrics *, const struct ctl_row *,
+		    const char *name, char type, int64_t value);
+static void	 out_metrics_layers(struct metrics *, const struct ctl_row *,
+		    const char *field, int64_t value);
 static int	 out_metrics_compare(const void *, const void *);
 static char	*out_metrics_name(const char *process, const char *name);
 static const struct ctl_field *out_metrics_field(const struct ctl_row *,
@@ -71,28 +76,64 @@ out_metrics_name(const char *process, const char *name)
 }
 
 static void
-out_metrics_row(struct out *o, struct ctl_row *r)
+out_metrics_add(struct metrics *m, const struct ctl_row *r, const char *name,
+    char type, int64_t value)
 {
-	struct metrics		*m = o->state;
-	const struct ctl_field	*process, *instance, *name, *value;
+	const struct ctl_field	*process, *instance;
 	struct sample		*s;
 
 	process = out_metrics_field(r, "process");
 	instance = out_metrics_field(r, "instance");
-	name = out_metrics_field(r, "name");
-	value = out_metrics_field(r, "value");
-	if (process == NULL || process->type != 's' || instance == NULL ||
-	    name == NULL || name->type != 's' || value == NULL)
+	if (process == NULL || process->type != 's' || instance == NULL)
 		return;
 	s = recallocarray(m->s, m->n, m->n + 1, sizeof(*s));
 	if (s == NULL)
 		err(EX_OSERR, NULL);
 	m->s = s;
 	s += m->n++;
-	s->name = out_metrics_name(process->str, name->str);
-	s->type = value->type;
+	s->name = out_metrics_name(process->str, name);
+	s->type = type;
 	s->instance = instance->num;
-	s->value = value->num;
+	s->value = value;
+}
+
+/* The words of a field, "no-new-privs seccomp", as a gauge each. */
+static void
+out_metrics_layers(struct metrics *m, const struct ctl_row *r,
+    const char *field, int64_t value)
+{
+	const struct ctl_field	*f = out_metrics_field(r, field);
+	char			 name[64];
+	const char		*p;
+	size_t			 n;
+
+	if (f == NULL || f->type != 's')
+		return;
+	for (p = f->str; *p != '\0'; p += n + (p[n] == ' ')) {
+		n = strcspn(p, " ");
+		snprintf(name, sizeof(name), "sandbox_%.*s", (int)n, p);
+		out_metrics_add(m, r, name, 'g', value);
+	}
+}
+
+static void
+out_metrics_row(struct out *o, struct ctl_row *r)
+{
+	struct metrics		*m = o->state;
+	const struct ctl_field	*name, *value;
+
+	if (strcmp(r->kind, "sandbox") == 0) {
+		out_metrics_layers(m, r, "applied", 1);
+		out_metrics_layers(m, r, "missing", 0);
+		if ((value = out_metrics_field(r, "landlock")) != NULL)
+			out_metrics_add(m, r, "sandbox_landlock_abi", 'g',
+			    value->num);
+		return;
+	}
+	name = out_metrics_field(r, "name");
+	value = out_metrics_field(r, "value");
+	if (name != NULL && name->type == 's' && value != NULL)
+		out_metrics_add(m, r, name->str, value->type, value->num);
 }
 
 static int

@@ -379,7 +379,7 @@ user_list(struct user_cmd *u)
 	struct ctl_row		 row;
 
 	if (u->w->output == &out_metrics) {
-		warnx("-o metrics is for show stats");
+		warnx("-o metrics is for show stats and show sandbox");
 		return EX_USAGE;
 	}
 	TAILQ_FOREACH(cu, &u->table->users, entry) {

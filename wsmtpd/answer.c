@@ -16,7 +16,6 @@
 #include "log.h"
 #include "msg_proc.h"
 #include "proc.h"
-#include "sandbox.h"
 #include "wsmtpd.h"
 
 #define ROWS_FULL	7000	/* octets of rows that make a message */
@@ -32,8 +31,8 @@ static void	 answer_limits(struct ask *);
 static void	 answer_limit_add(struct ask *, const char *, uint64_t);
 static void	 answer_ask_rows(struct ask *);
 static void	 answer_sandbox(struct parent *, uint64_t);
-static void	 answer_sandbox_row(struct wbuf *, const char *, uint32_t, pid_t,
-		    int, int, const char *);
+static void	 answer_sandbox_row(struct wbuf *, const struct child *, pid_t,
+		    uid_t, const struct sandbox *, const char *);
 static void	 answer_processes(struct parent *, uint64_t);
 static const char *answer_state(const struct child *);
 static void	 answer_lives(struct parent *, struct wbuf *);
@@ -206,21 +205,30 @@ answer_limits(struct ask *a)
 	answer_rows(pp, a->ctl_id, &a->w, 1);
 }
 
+/* The parent's row, when there is no child. */
 static void
-answer_sandbox_row(struct wbuf *w, const char *process, uint32_t instance,
-    pid_t pid, int mask, int missing, const char *note)
+answer_sandbox_row(struct wbuf *w, const struct child *ch, pid_t pid,
+    uid_t uid, const struct sandbox *sb, const char *note)
 {
-	char	 buf[128];
+	struct passwd	*pw = getpwuid(uid);
+	char		 buf[128], *dir = NULL;
 
+	if (ch != NULL && (sb->applied & SB_CHROOT) &&
+	    (dir = spawn_dir(ch)) == NULL)
+		log_warn("control");
 	ctl_row_begin(w, "sandbox");
-	ctl_row_str(w, "process", process);
-	ctl_row_int(w, "instance", 'i', instance);
+	ctl_row_str(w, "process", proc_name(ch == NULL ? P_PARENT : ch->role));
+	ctl_row_int(w, "instance", 'i', ch == NULL ? 0 : ch->instance);
 	ctl_row_int(w, "pid", 'i', pid);
-	ctl_row_str(w, "applied", sandbox_str(mask, buf, sizeof(buf)));
-	ctl_row_str(w, "missing", missing == 0 ? "" :
-	    sandbox_str(missing, buf, sizeof(buf)));
+	ctl_row_int(w, "uid", 'i', uid);
+	ctl_row_str(w, "user", pw == NULL ? "" : pw->pw_name);
+	ctl_row_str(w, "chroot", dir == NULL ? "" : dir);
+	ctl_row_str(w, "applied", sandbox_str(sb->applied, buf, sizeof(buf)));
+	ctl_row_int(w, "landlock", 'i', sb->abi);
+	ctl_row_str(w, "missing", sandbox_str(sb->missing, buf, sizeof(buf)));
 	ctl_row_str(w, "note", note == NULL ? "" : note);
 	ctl_row_end(w);
+	free(dir);
 }
 
 static void
@@ -229,13 +237,12 @@ answer_sandbox(struct parent *pp, uint64_t id)
 	struct child	*ch;
 	struct wbuf	 w = { 0 };
 
-	answer_sandbox_row(&w, proc_name(P_PARENT), 0, getpid(), pp->sb_mask,
-	    pp->sb_missing, geteuid() == 0 ? "root" : "not started by root");
+	answer_sandbox_row(&w, NULL, getpid(), geteuid(), &pp->sb,
+	    geteuid() == 0 ? "keeps root" : "not started by root");
 	TAILQ_FOREACH(ch, &pp->children, entry) {
 		if (ch->state == CHILD_RUNNING)
-			answer_sandbox_row(&w, proc_name(ch->role),
-			    ch->instance, ch->pid, ch->sb_mask,
-			    ch->sb_missing, ch->sb_text);
+			answer_sandbox_row(&w, ch, ch->pid, ch->uid, &ch->sb,
+			    ch->sb_text);
 		answer_rows(pp, id, &w, 0);
 	}
 	answer_rows(pp, id, &w, 1);

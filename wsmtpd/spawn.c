@@ -25,7 +25,6 @@
 #include "log.h"
 #include "msg_proc.h"
 #include "proc.h"
-#include "sandbox.h"
 #include "wsmtpd.h"
 #include "wstime.h"
 
@@ -162,6 +161,15 @@ spawn_free(struct parent *pp)
 	}
 }
 
+char *
+spawn_dir(const struct child *ch)
+{
+	char	*dir;
+
+	return asprintf(&dir, "%s/%s", ch->pp->conf->spool,
+	    spawn_roles[spawn_role(ch->role)].dir) == -1 ? NULL : dir;
+}
+
 /* --- birth --------------------------------------------------------------- */
 
 /*
@@ -282,8 +290,7 @@ spawn_introduce(struct child *ch)
 	user[0] = '\0';
 	setup.user = geteuid() != 0 ? user :
 	    (char *)load_role_user(pp->conf, ch->role, user, sizeof(user));
-	if (asprintf(&setup.dir, "%s/%s", pp->conf->spool,
-	    spawn_roles[spawn_role(ch->role)].dir) == -1)
+	if ((setup.dir = spawn_dir(ch)) == NULL)
 		return -1;
 	proc_setup_put(&w, &setup);
 	ret = chan_sendw(ch->chan, IMSG_PROC_SETUP, 0, &w);
@@ -339,7 +346,8 @@ spawn_ready(struct child *ch, struct imsg *imsg)
 {
 	struct proc_ready	 ready;
 	struct rbuf		 r;
-	char			 have[128], lack[128];
+	char			 text[128];
+	int			 lack;
 
 	if (ch->state != CHILD_STARTING) {
 		log_warnx("%s: ready twice", ch->name);
@@ -350,17 +358,21 @@ spawn_ready(struct child *ch, struct imsg *imsg)
 		log_warn("%s: malformed ready", ch->name);
 		return -1;
 	}
-	ch->sb_mask = (int)ready.mask;
-	ch->sb_missing = (int)ready.missing;
+	ch->sb.applied = (int)ready.mask;
+	ch->sb.missing = (int)ready.missing;
+	ch->sb.abi = (int)ready.abi;
+	ch->uid = (uid_t)ready.uid;
 	free(ch->sb_text);
 	ch->sb_text = ready.text;
 	ready.text = NULL;
 	proc_ready_free(&ready);
-	log_info("%s: pid %d, confined by %s%s%s", ch->name, (int)ch->pid,
-	    sandbox_str(ch->sb_mask, have, sizeof(have)),
-	    ch->sb_missing != 0 ? "; this system lacks " : "",
-	    ch->sb_missing != 0 ? sandbox_str(ch->sb_missing, lack,
-	    sizeof(lack)) : "");
+	log_info("%s: pid %d, confined by %s", ch->name, (int)ch->pid,
+	    sandbox_str(ch->sb.applied, text, sizeof(text)));
+	/* What is not there for want of root was said once, for all. */
+	if ((lack = ch->sb.missing & (geteuid() == 0 ? ~0 :
+	    ~(SB_CHROOT | SB_UID))) != 0)
+		log_warnx("%s: this system lacks %s", ch->name,
+		    sandbox_str(lack, text, sizeof(text)));
 	ch->state = CHILD_READY;
 	if (ch->pp->stopping)
 		return 0;

@@ -18,7 +18,6 @@
 #include <sysexits.h>
 
 #include "log.h"
-#include "sandbox.h"
 #include "wsmtpd.h"
 #include "wstime.h"
 
@@ -46,7 +45,7 @@ static int	 parent_start(struct parent *);
 static int	 parent_signals(struct parent *);
 static void	 parent_signal(evutil_socket_t, short, void *);
 static void	 parent_confine(struct parent *);
-static void	 parent_say_rights(void);
+static void	 parent_say_rights(const struct conf *);
 static void	 parent_keep(struct conf *fresh, struct conf *old);
 static void	 parent_leave_terminal(struct parent *);
 static void	 parent_notify(const char *);
@@ -238,7 +237,7 @@ parent_start(struct parent *pp)
 {
 	pp->started = wstime_now();
 	umask(022);
-	parent_say_rights();
+	parent_say_rights(pp->conf);
 	if ((pp->base = event_base_new()) == NULL) {
 		log_warnx("no event base");
 		return -1;
@@ -257,13 +256,16 @@ parent_start(struct parent *pp)
 }
 
 static void
-parent_say_rights(void)
+parent_say_rights(const struct conf *c)
 {
 	struct passwd	*pw = getpwuid(geteuid());
 
 	if (geteuid() == 0)
 		return;
-	log_info("not started by root: all processes run as %s, without "
+	if (c->sandbox_required)
+		fatalx("sandbox required, and without root no process can have "
+		    "a chroot and a user of its own");
+	log_warnx("not started by root: all processes run as %s, without "
 	    "chroot and without users of their own; no_new_privs, Landlock "
 	    "and seccomp still apply", pw == NULL ? "one user" : pw->pw_name);
 }
@@ -274,10 +276,13 @@ parent_confine(struct parent *pp)
 {
 	char	 buf[128];
 
-	pp->sb_mask = sandbox_enter(P_PARENT, NULL, &pp->sb_missing);
-	if (pp->sb_missing != 0 && pp->conf->sandbox_required)
-		fatalx("sandbox required, and this system lacks %s",
-		    sandbox_str(pp->sb_missing, buf, sizeof(buf)));
+	sandbox_enter(P_PARENT, NULL, &pp->sb);
+	if (pp->sb.missing == 0)
+		return;
+	sandbox_str(pp->sb.missing, buf, sizeof(buf));
+	if (pp->conf->sandbox_required)
+		fatalx("sandbox required, and this system lacks %s", buf);
+	log_warnx("parent: this system lacks %s", buf);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "chan.h"
 #include "conf.h"
 #include "ctl.h"
+#include "sandbox.h"
 
 /* --- parse.y (beside conf_parse() of conf.h) ---------------------------- */
 
@@ -88,7 +89,8 @@ struct child {			/* one process, over all its lives */
 	int64_t		 since;		/* ms, of this life or death */
 	unsigned int	 fails;		/* short lives in a row */
 	uint64_t	 restarts;
-	int		 sb_mask, sb_missing;	/* as READY said */
+	struct sandbox	 sb;		/* as READY said, like what follows */
+	uid_t		 uid;
 	char		*sb_text;
 	TAILQ_ENTRY(child) entry;
 };
@@ -154,13 +156,15 @@ struct parent {
 	TAILQ_HEAD(, child) children;
 	TAILQ_HEAD(, ask) asks;
 	TAILQ_HEAD(, tracer) tracers;
-	int		 sb_mask, sb_missing;
+	struct sandbox	 sb;
 };
 
 /* --- spawn.c: children --------------------------------------------------- */
 
 /* Makes the slots of all processes and starts them.  0, or -1: logged. */
 int	 spawn_start(struct parent *);
+/* The directory that a child is confined to; the caller frees. */
+char	*spawn_dir(const struct child *);
 /* Reaps what has died (SIGCHLD). */
 void	 spawn_reap(struct parent *);
 /* Sends to every child that is there (CHILD_RUNNING). */

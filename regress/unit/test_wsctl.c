@@ -287,6 +287,24 @@ test_metrics(void)
 	    "wsemail_soap_requests_total{instance=\"1\"} 5\n"
 	    "# EOF\n", "families stand together, in order");
 	free(s);
+	ctl_row_begin(&w, "sandbox");
+	ctl_row_str(&w, "process", "keys");
+	ctl_row_int(&w, "instance", 'i', 0);
+	ctl_row_str(&w, "applied", "no-new-privs seccomp");
+	ctl_row_int(&w, "landlock", 'i', 0);
+	ctl_row_str(&w, "missing", "landlock");
+	ctl_row_end(&w);
+	s = render(&out_metrics, OUT_TABLE, &w, NULL);
+	is_str(s, "# TYPE wsemail_keys_sandbox_landlock gauge\n"
+	    "wsemail_keys_sandbox_landlock{instance=\"0\"} 0\n"
+	    "# TYPE wsemail_keys_sandbox_landlock_abi gauge\n"
+	    "wsemail_keys_sandbox_landlock_abi{instance=\"0\"} 0\n"
+	    "# TYPE wsemail_keys_sandbox_no_new_privs gauge\n"
+	    "wsemail_keys_sandbox_no_new_privs{instance=\"0\"} 1\n"
+	    "# TYPE wsemail_keys_sandbox_seccomp gauge\n"
+	    "wsemail_keys_sandbox_seccomp{instance=\"0\"} 1\n"
+	    "# EOF\n", "layers, those that are missing as well");
+	free(s);
 	s = render(&out_metrics, OUT_TABLE, &w, NULL);
 	is_str(s, "# EOF\n", "none");
 	free(s);
