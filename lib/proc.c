@@ -441,13 +441,14 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 	memset(&sb, 0, sizeof(sb));
 	if (proc_become(&setup, pw, &sb) == -1)
 		return 1;
+	sandbox_begin(ops->me, *setup.dir != '\0' ? "." : NULL, &sb);
 	setproctitle("%s", proc_name(ops->me));
 	if ((p->base = event_base_new()) == NULL)
 		fatal("event loop");
 	if (ops->init != NULL && ops->init(p) == -1)
 		return 1;
 
-	sandbox_enter(ops->me, *setup.dir != '\0' ? "." : NULL, &sb);
+	sandbox_close(ops->me, &sb);
 	if (sb.missing != 0 && setup.sandbox_required)
 		fatalx("sandbox required, and this system lacks %s",
 		    sandbox_str(sb.missing, lack, sizeof(lack)));

@@ -6,8 +6,9 @@
  *
  * Order: channel to the parent on fd 3; SETUP and CONF are read; preinit()
  * (still with the parent's rights: load libraries, nothing else); chroot and
- * change of user; init() (open what lies in the own directory); sandbox;
- * READY; PEER and LISTEN messages; GO; start().
+ * change of user; sandbox: files; init() (open what lies in the own directory,
+ * make threads); sandbox: system calls; READY; PEER and LISTEN messages; GO;
+ * start().
  */
 #ifndef PROC_H
 #define PROC_H

@@ -3,13 +3,20 @@
  * One table says which layers a role gets; below it the layers, for Linux
  * and for OpenBSD.
  *
- * The system call filters: soap and keys are pure computation once they are
- * set up, so they get an allow list.  The others use libtls, a resolver or
- * Berkeley DB, whose calls vary with version and architecture; a list of what
- * they need would rot, so they get a list of what no mail daemon needs.  What
- * is not allowed fails with an error instead of killing: a library that
+ * The system call filters: most roles compute and talk on descriptors that
+ * they are given, so they get a list of what is allowed; the relay, with it,
+ * what makes a TCP or UDP socket.  The stores are Berkeley DB's, whose calls
+ * vary with version and architecture; a list of what it needs would rot, so
+ * they get a list of what no store needs.  The parent has to start the others
+ * and its filter is theirs as well: it gives up what none of them needs.
+ *
+ * What is not allowed fails with an error instead of killing: a library that
  * probes for a file then goes on without it, as it would in an empty chroot,
- * and the attempt gains as little.
+ * and the attempt gains as little.  Only the numbers of another instruction
+ * set kill, as no library of ours has a use for them.
+ *
+ * Where an argument is looked at that the kernel takes for an int, only its
+ * lower half is compared, as only that is what the kernel sees.
  */
 #include "compat.h"
 
@@ -21,14 +28,18 @@
 #include "log.h"
 #include "sandbox.h"
 
-enum sb_fs { FS_NONE, FS_OWN };			/* nothing, or below "." */
-enum sb_calls { CALLS_COMPUTE, CALLS_ACCEPT, CALLS_CONNECT, CALLS_STORE };
+enum sb_fs { FS_NONE, FS_OWN, FS_ALL };		/* nothing, below ".", as before */
+enum sb_calls { CALLS_COMPUTE, CALLS_ACCEPT, CALLS_CONNECT, CALLS_STORE,
+	CALLS_PARENT };
 
 static const struct sb_role {
 	enum sb_fs	 fs;
 	enum sb_calls	 calls;
 	const char	*pledge;
 } sb_roles[P_MAX] = {
+	[P_PARENT]	= { FS_ALL, CALLS_PARENT,
+			    "stdio rpath wpath cpath fattr chown flock inet "
+			    "unix dns getpw recvfd sendfd proc exec" },
 	[P_CONTROL]	= { FS_NONE, CALLS_ACCEPT, "stdio unix recvfd sendfd" },
 	[P_FRONTEND]	= { FS_NONE, CALLS_ACCEPT, "stdio inet recvfd sendfd" },
 	[P_SOAP]	= { FS_NONE, CALLS_COMPUTE, "stdio recvfd sendfd" },
@@ -40,27 +51,24 @@ static const struct sb_role {
 			    "stdio rpath wpath cpath fattr flock recvfd sendfd" },
 };
 
-static int	 sandbox_rlimits(const struct sb_role *);
-static int	 sandbox_fs(const struct sb_role *, const char *, int *abi);
-static int	 sandbox_calls(const struct sb_role *);
+static int	 sandbox_none_of(int resource);
 static int	 sandbox_noprivs(void);
 static int	 sandbox_nodump(void);
+static int	 sandbox_fs(const struct sb_role *, const char *, int *abi);
+static int	 sandbox_calls(const struct sb_role *);
 static void	 sandbox_note(struct sandbox *, int layer, int result);
 
 static int
-sandbox_rlimits(const struct sb_role *role)
+sandbox_none_of(int resource)
 {
 	const struct rlimit	 zero = { 0, 0 };
 
-	if (setrlimit(RLIMIT_CORE, &zero) == -1)
-		return -1;
-	/* anonymous files count, too, where payloads are spilled into them */
-	(void)role;
-	return 0;
+	return setrlimit(resource, &zero);
 }
 
 #ifdef __linux__
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -87,12 +95,13 @@ sandbox_rlimits(const struct sb_role *role)
 #endif
 #define LL_VERSION	(1U << 0)
 #define LL_RULE_PATH	1
-#define LL_FS_EXECUTE	(1ULL << 0)
 #define LL_FS_ALL_V1	((1ULL << 13) - 1)
+#define LL_FS_STORE	0x1beULL		/* files and directories, no more */
 #define LL_FS_REFER	(1ULL << 13)		/* ABI 2 */
 #define LL_FS_TRUNCATE	(1ULL << 14)		/* ABI 3 */
 #define LL_FS_IOCTL	(1ULL << 15)		/* ABI 5 */
-#define LL_NET_BOTH	3ULL			/* ABI 4: bind, connect */
+#define LL_NET_BIND	1ULL			/* ABI 4 */
+#define LL_NET_CONNECT	2ULL
 #define LL_SCOPE_BOTH	3ULL			/* ABI 6: abstract unix, signals */
 
 struct ll_ruleset {
@@ -104,18 +113,26 @@ struct ll_path {
 } __attribute__((packed));
 
 static int	 landlock_rule(int, const char *, uint64_t);
-static int	 calls_deny(scmp_filter_ctx, const int *, size_t);
-static scmp_filter_ctx calls_compute(void);
-static scmp_filter_ctx calls_open(enum sb_calls);
+static int	 calls_add(scmp_filter_ctx, uint32_t, const int *, size_t);
+static int	 calls_allow_some(scmp_filter_ctx, int call, unsigned int arg,
+		    const unsigned int *, size_t);
+static int	 calls_allow_socket(scmp_filter_ctx);
+static int	 calls_allow_memory(scmp_filter_ctx);
+static int	 calls_allow(scmp_filter_ctx, enum sb_calls);
+static int	 calls_deny_some(scmp_filter_ctx);
+static int	 calls_deny(scmp_filter_ctx, enum sb_calls);
 
-/* Everything but to execute, below dir. */
+/*
+ * Below dir a store may read, write, make, remove and rename files and
+ * directories; it has no programs, devices, sockets, fifos or symbolic links.
+ */
 static int
 landlock_rule(int rs, const char *dir, uint64_t handled)
 {
 	struct ll_path	 rule;
 	int		 ret;
 
-	rule.allowed = handled & ~LL_FS_EXECUTE;
+	rule.allowed = handled & (LL_FS_STORE | LL_FS_REFER | LL_FS_TRUNCATE);
 	if ((rule.fd = open(dir, O_PATH | O_CLOEXEC | O_DIRECTORY)) == -1)
 		return -1;
 	ret = (int)syscall(__NR_landlock_add_rule, rs, LL_RULE_PATH, &rule, 0);
@@ -142,8 +159,9 @@ sandbox_fs(const struct sb_role *role, const char *dir, int *abi_used)
 		attr.fs |= LL_FS_TRUNCATE;
 	if (abi >= 5)
 		attr.fs |= LL_FS_IOCTL;
-	if (abi >= 4 && role->calls != CALLS_CONNECT)
-		attr.net = LL_NET_BOTH;
+	if (abi >= 4)
+		attr.net = LL_NET_BIND | (role->calls != CALLS_CONNECT ?
+		    LL_NET_CONNECT : 0);
 	if (abi >= 6)
 		attr.scope = LL_SCOPE_BOTH;
 	size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
@@ -160,135 +178,288 @@ sandbox_fs(const struct sb_role *role, const char *dir, int *abi_used)
 	return ret;
 }
 
-/* What neither a mail daemon nor a library in it has any use for. */
-static const int calls_never[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace),
+/* What none of the processes, nor a library in it, has any use for. */
+static const int calls_kernel[] = {
+#ifndef SB_ASAN			/* whose search for leaks is done with it */
+	SCMP_SYS(ptrace),
+#endif
 	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-	SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
-	SCMP_SYS(chroot), SCMP_SYS(setns), SCMP_SYS(unshare), SCMP_SYS(bpf),
-	SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd),
-	SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register), SCMP_SYS(keyctl), SCMP_SYS(add_key),
+	SCMP_SYS(process_madvise), SCMP_SYS(kcmp), SCMP_SYS(pidfd_getfd),
+	SCMP_SYS(mount), SCMP_SYS(umount), SCMP_SYS(umount2),
+	SCMP_SYS(pivot_root), SCMP_SYS(fsopen), SCMP_SYS(fspick),
+	SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(open_tree),
+	SCMP_SYS(move_mount), SCMP_SYS(mount_setattr), SCMP_SYS(setns),
+	SCMP_SYS(unshare), SCMP_SYS(bpf), SCMP_SYS(perf_event_open),
+	SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup),
+	SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
+	SCMP_SYS(io_setup), SCMP_SYS(keyctl), SCMP_SYS(add_key),
 	SCMP_SYS(request_key), SCMP_SYS(init_module),
 	SCMP_SYS(finit_module), SCMP_SYS(delete_module),
-	SCMP_SYS(kexec_load), SCMP_SYS(reboot), SCMP_SYS(swapon),
-	SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(settimeofday),
-	SCMP_SYS(clock_settime), SCMP_SYS(sethostname),
-	SCMP_SYS(setdomainname), SCMP_SYS(iopl), SCMP_SYS(ioperm),
-	SCMP_SYS(mknod), SCMP_SYS(mknodat), SCMP_SYS(open_by_handle_at),
-	SCMP_SYS(name_to_handle_at), SCMP_SYS(fork), SCMP_SYS(vfork),
+	SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(reboot),
+	SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct),
+	SCMP_SYS(settimeofday), SCMP_SYS(clock_settime),
+	SCMP_SYS(clock_settime64), SCMP_SYS(clock_adjtime),
+	SCMP_SYS(clock_adjtime64), SCMP_SYS(adjtimex), SCMP_SYS(stime),
+	SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(iopl),
+	SCMP_SYS(ioperm), SCMP_SYS(modify_ldt), SCMP_SYS(vm86),
+	SCMP_SYS(vm86old), SCMP_SYS(uselib), SCMP_SYS(nfsservctl),
+	SCMP_SYS(syslog), SCMP_SYS(vhangup), SCMP_SYS(lookup_dcookie),
+	SCMP_SYS(quotactl), SCMP_SYS(quotactl_fd),
+	SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at),
+	SCMP_SYS(fanotify_init), SCMP_SYS(fanotify_mark),
+	SCMP_SYS(move_pages), SCMP_SYS(migrate_pages),
+	SCMP_SYS(remap_file_pages), SCMP_SYS(mknod), SCMP_SYS(mknodat),
+};
+
+/* What no store needs, either. */
+static const int calls_store[] = {
+	/* programs and processes; clone3 as well, see calls_deny() */
+	SCMP_SYS(ptrace), SCMP_SYS(execve), SCMP_SYS(execveat),
+	SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(clone), SCMP_SYS(kill),
+	SCMP_SYS(tkill), SCMP_SYS(rt_sigqueueinfo),
+	SCMP_SYS(rt_tgsigqueueinfo), SCMP_SYS(pidfd_open),
+	SCMP_SYS(pidfd_send_signal), SCMP_SYS(process_mrelease),
+	SCMP_SYS(setpriority), SCMP_SYS(ioprio_set),
+	SCMP_SYS(sched_setscheduler), SCMP_SYS(sched_setparam),
+	SCMP_SYS(sched_setattr), SCMP_SYS(sched_setaffinity),
+	SCMP_SYS(setpgid), SCMP_SYS(setsid), SCMP_SYS(setrlimit),
+	SCMP_SYS(prctl), SCMP_SYS(personality),
+	/* who it is and where */
 	SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid),
 	SCMP_SYS(setregid), SCMP_SYS(setresuid), SCMP_SYS(setresgid),
-	SCMP_SYS(setgroups), SCMP_SYS(capset), SCMP_SYS(personality),
-	SCMP_SYS(quotactl), SCMP_SYS(pidfd_getfd), SCMP_SYS(kcmp),
+	SCMP_SYS(setfsuid), SCMP_SYS(setfsgid), SCMP_SYS(setgroups),
+	SCMP_SYS(capset), SCMP_SYS(chroot), SCMP_SYS(chdir),
+	SCMP_SYS(fchdir),
+	/* what Landlock leaves open for all files that it can name */
+	SCMP_SYS(chmod), SCMP_SYS(fchmodat), SCMP_SYS(chown),
+	SCMP_SYS(lchown), SCMP_SYS(fchown), SCMP_SYS(fchownat),
+	SCMP_SYS(utime), SCMP_SYS(utimes), SCMP_SYS(futimesat),
+	SCMP_SYS(utimensat), SCMP_SYS(utimensat_time64),
+	SCMP_SYS(setxattr), SCMP_SYS(lsetxattr), SCMP_SYS(removexattr),
+	SCMP_SYS(lremovexattr), SCMP_SYS(truncate), SCMP_SYS(truncate64),
+	SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink),
+	SCMP_SYS(symlinkat), SCMP_SYS(inotify_init),
+	SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
+	/* other ways to talk */
+	SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect),
+	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
+	SCMP_SYS(accept4), SCMP_SYS(shmget), SCMP_SYS(shmat),
+	SCMP_SYS(shmctl), SCMP_SYS(semget), SCMP_SYS(semctl),
+	SCMP_SYS(semop), SCMP_SYS(msgget), SCMP_SYS(msgsnd),
+	SCMP_SYS(msgrcv), SCMP_SYS(msgctl), SCMP_SYS(mq_open),
+	SCMP_SYS(mq_unlink), SCMP_SYS(ioctl), SCMP_SYS(pkey_mprotect),
 };
 
-static const int calls_nosocket[] = {
-	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
+/*
+ * Later than Debian 12's library, so by their numbers, which are the same on
+ * all architectures: fchmodat2, setxattrat, removexattrat, open_tree_attr,
+ * file_setattr.
+ */
+static const int calls_late[] = { 452, 463, 466, 467, 469 };
+
+/* What it takes to compute and to talk on descriptors that are there. */
+static const int calls_compute[] = {
+	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
+	SCMP_SYS(pread64), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg),
+	SCMP_SYS(sendto), SCMP_SYS(send), SCMP_SYS(recvfrom),
+	SCMP_SYS(recv), SCMP_SYS(close), SCMP_SYS(shutdown),
+	SCMP_SYS(fstat), SCMP_SYS(fstat64), SCMP_SYS(lseek),
+	SCMP_SYS(_llseek), SCMP_SYS(brk), SCMP_SYS(munmap),
+	SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mlock),
+	SCMP_SYS(munlock), SCMP_SYS(getpid), SCMP_SYS(gettid),
+	SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getuid32),
+	SCMP_SYS(geteuid32), SCMP_SYS(getrandom), SCMP_SYS(futex),
+	SCMP_SYS(futex_time64), SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity), SCMP_SYS(sysinfo),
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64),
+	SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_nanosleep_time64),
+	SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time),
+	SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl), SCMP_SYS(poll),
+	SCMP_SYS(ppoll), SCMP_SYS(ppoll_time64), SCMP_SYS(memfd_create),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigreturn),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction),
+	SCMP_SYS(restart_syscall), SCMP_SYS(rseq),
+	SCMP_SYS(set_robust_list), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
+
+/* What sockets take, once they are there. */
+static const int calls_sockets[] = {
+	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
+	SCMP_SYS(setsockopt), SCMP_SYS(uname),
+};
+static const int calls_accept[] = { SCMP_SYS(accept), SCMP_SYS(accept4) };
+static const int calls_connect[] = { SCMP_SYS(connect) };
+
+/* Asynchronous input sends signals to whom its owner names. */
+static const unsigned int fcntl_never[] = { F_SETOWN, F_SETOWN_EX, F_SETSIG,
+	F_SETLEASE, F_NOTIFY };
+static const unsigned int fcntl_allowed[] = { F_GETFD, F_SETFD, F_GETFL,
+	F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC };
+static const unsigned int ioctl_allowed[] = { FIONREAD, FIONBIO };
 
 static int
-calls_deny(scmp_filter_ctx ctx, const int *list, size_t n)
+calls_add(scmp_filter_ctx ctx, uint32_t action, const int *list, size_t n)
 {
 	size_t	 i;
 
+	/* One that this architecture does not have is passed over there. */
 	for (i = 0; i < n; i++)
-		if (list[i] >= 0 && seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
-		    list[i], 0) != 0)
+		if (seccomp_rule_add(ctx, action, list[i], 0) != 0)
 			return -1;
 	return 0;
 }
 
-/* The deny list, by what the role does with sockets. */
-static scmp_filter_ctx
-calls_open(enum sb_calls calls)
+/* The call, where the lower half of its argument is one of the values. */
+static int
+calls_allow_some(scmp_filter_ctx ctx, int call, unsigned int arg,
+    const unsigned int *value, size_t n)
 {
-	scmp_filter_ctx	 ctx;
-	unsigned int	 af;
+	size_t	 i;
 
-	if ((ctx = seccomp_init(SCMP_ACT_ALLOW)) == NULL)
-		return NULL;
-	if (calls_deny(ctx, calls_never, nitems(calls_never)) == -1)
-		goto err;
-	if (calls != CALLS_CONNECT) {
-		if (calls_deny(ctx, calls_nosocket, nitems(calls_nosocket)) ==
-		    -1)
-			goto err;
-	} else {
-		/* families other than INET and INET6, but UNIX for syslog */
-		for (af = 0; af < 64; af++)
-			if (af != AF_INET && af != AF_INET6 &&
-			    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT),
-			    SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, af, 0)) != 0)
-				goto err;
-		if (seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
-		    SCMP_SYS(listen), 0) != 0)
-			goto err;
-	}
-	return ctx;
-err:
-	seccomp_release(ctx);
-	return NULL;
+	for (i = 0; i < n; i++)
+		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
+		    SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, 0xffffffffU,
+		    value[i])) != 0)
+			return -1;
+	return 0;
 }
 
-/* The allow list of a process that only computes and talks on its channels. */
-static scmp_filter_ctx
-calls_compute(void)
+/* TCP and UDP; not raw, not netlink, no other family. */
+static int
+calls_allow_socket(scmp_filter_ctx ctx)
 {
-	static const int allow[] = {
-		SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv),
-		SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(sendmsg),
-		SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom),
-		SCMP_SYS(close), SCMP_SYS(shutdown), SCMP_SYS(fstat),
-		SCMP_SYS(lseek), SCMP_SYS(brk), SCMP_SYS(mmap),
-		SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-		SCMP_SYS(mlock), SCMP_SYS(munlock), SCMP_SYS(getpid),
-		SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
-		SCMP_SYS(getrandom), SCMP_SYS(futex), SCMP_SYS(sched_yield),
-		SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
-		SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
-		SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
-		SCMP_SYS(epoll_pwait2), SCMP_SYS(epoll_ctl), SCMP_SYS(poll),
-		SCMP_SYS(ppoll), SCMP_SYS(memfd_create), SCMP_SYS(fcntl),
-		SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask),
-		SCMP_SYS(rt_sigaction), SCMP_SYS(restart_syscall),
-		SCMP_SYS(rseq), SCMP_SYS(set_robust_list), SCMP_SYS(tgkill),
-		SCMP_SYS(exit), SCMP_SYS(exit_group),
-	};
-	scmp_filter_ctx	 ctx;
-	size_t		 i;
+	static const unsigned int	 families[] = { AF_INET, AF_INET6 };
+	static const unsigned int	 types[] = { SOCK_STREAM, SOCK_DGRAM };
+	size_t				 f, t;
 
-	if ((ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM))) == NULL)
-		return NULL;
-	for (i = 0; i < nitems(allow); i++)
-		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allow[i], 0) != 0)
-			goto err;
-	/* memory that can be written is never executed */
-	if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-	    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) == 0)
-		return ctx;
-err:
-	seccomp_release(ctx);
-	return NULL;
+	for (f = 0; f < nitems(families); f++)
+		for (t = 0; t < nitems(types); t++)
+			if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
+			    SCMP_SYS(socket), 2, SCMP_CMP(0,
+			    SCMP_CMP_MASKED_EQ, 0xffffffffU, families[f]),
+			    SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xffffffffU &
+			    ~(unsigned int)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+			    types[t])) != 0)
+				return -1;
+	return 0;
+}
+
+/* No memory is ever executed that was not when the program began. */
+static int
+calls_allow_memory(scmp_filter_ctx ctx)
+{
+	static const int	 list[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2),
+				    SCMP_SYS(mprotect) };
+	size_t			 i;
+
+	for (i = 0; i < nitems(list); i++)
+		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, list[i], 1,
+		    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) != 0)
+			return -1;
+	return 0;
+}
+
+/* For a filter that denies: all that the role needs. */
+static int
+calls_allow(scmp_filter_ctx ctx, enum sb_calls calls)
+{
+	const uint32_t	 yes = SCMP_ACT_ALLOW;
+
+	if (calls_add(ctx, yes, calls_compute, nitems(calls_compute)) == -1 ||
+	    calls_allow_memory(ctx) == -1 ||
+	    calls_allow_some(ctx, SCMP_SYS(fcntl), 1, fcntl_allowed,
+	    nitems(fcntl_allowed)) == -1 ||
+	    calls_allow_some(ctx, SCMP_SYS(fcntl64), 1, fcntl_allowed,
+	    nitems(fcntl_allowed)) == -1 ||
+	    /* abort(3): a signal to itself, not to another process */
+	    seccomp_rule_add(ctx, yes, SCMP_SYS(tgkill), 1,
+	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) != 0)
+		return -1;
+	if (calls == CALLS_COMPUTE)
+		return 0;
+	if (calls_add(ctx, yes, calls_sockets, nitems(calls_sockets)) == -1 ||
+	    calls_allow_some(ctx, SCMP_SYS(ioctl), 1, ioctl_allowed,
+	    nitems(ioctl_allowed)) == -1)
+		return -1;
+	if (calls == CALLS_ACCEPT)
+		return calls_add(ctx, yes, calls_accept, nitems(calls_accept));
+	if (calls_add(ctx, yes, calls_connect, nitems(calls_connect)) == -1)
+		return -1;
+	return calls_allow_socket(ctx);
+}
+
+/* Arguments that a store never needs. */
+static int
+calls_deny_some(scmp_filter_ctx ctx)
+{
+	static const int	 list[] = { SCMP_SYS(mmap), SCMP_SYS(mmap2),
+				    SCMP_SYS(mprotect) };
+	const uint32_t		 no = SCMP_ACT_ERRNO(EPERM);
+	size_t			 i;
+
+	for (i = 0; i < nitems(list); i++)
+		if (seccomp_rule_add(ctx, no, list[i], 1,
+		    SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC)) != 0)
+			return -1;
+	for (i = 0; i < nitems(fcntl_never); i++)
+		if (seccomp_rule_add(ctx, no, SCMP_SYS(fcntl), 1,
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU,
+		    fcntl_never[i])) != 0 ||
+		    seccomp_rule_add(ctx, no, SCMP_SYS(fcntl64), 1,
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU,
+		    fcntl_never[i])) != 0)
+			return -1;
+	/* Its own limits can be read, none can be set. */
+	if (seccomp_rule_add(ctx, no, SCMP_SYS(prlimit64), 1,
+	    SCMP_A0(SCMP_CMP_NE, 0)) != 0 ||
+	    seccomp_rule_add(ctx, no, SCMP_SYS(prlimit64), 1,
+	    SCMP_A2(SCMP_CMP_NE, 0)) != 0 ||
+	    seccomp_rule_add(ctx, no, SCMP_SYS(tgkill), 1,
+	    SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid())) != 0)
+		return -1;
+	/* glibc takes the older call when it is told that there is no clone3 */
+	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
+	    0) == 0 ? 0 : -1;
+}
+
+/* For a filter that allows: all that the role has no use for. */
+static int
+calls_deny(scmp_filter_ctx ctx, enum sb_calls calls)
+{
+	const uint32_t	 no = SCMP_ACT_ERRNO(EPERM);
+
+	if (calls_add(ctx, no, calls_kernel, nitems(calls_kernel)) == -1)
+		return -1;
+	if (calls != CALLS_STORE)
+		return 0;
+	if (calls_add(ctx, no, calls_store, nitems(calls_store)) == -1 ||
+	    calls_add(ctx, no, calls_late, nitems(calls_late)) == -1)
+		return -1;
+	return calls_deny_some(ctx);
 }
 
 static int
 sandbox_calls(const struct sb_role *role)
 {
 	scmp_filter_ctx	 ctx;
-	int		 ret = -1;
+	int		 denies, ret = -1;
 
 #ifdef SB_ASAN
 	/* The sanitizer's run time needs calls of its own. */
-	ctx = calls_open(role->calls);
+	denies = 0;
 #else
-	ctx = role->calls == CALLS_COMPUTE ? calls_compute() :
-	    calls_open(role->calls);
+	denies = role->calls != CALLS_STORE && role->calls != CALLS_PARENT;
 #endif
+	ctx = seccomp_init(denies ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
 	if (ctx == NULL)
 		return -1;
 	/* keys has a worker thread by now: the filter must cover it */
-	if (seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
+	if ((denies ? calls_allow(ctx, role->calls) :
+	    calls_deny(ctx, role->calls)) == 0 &&
+	    seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS) == 0 &&
+	    seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
 	    seccomp_load(ctx) == 0)
 		ret = 0;
 	seccomp_release(ctx);
@@ -343,27 +514,35 @@ sandbox_nodump(void)
 #error "no sandbox for this system"
 #endif
 
+/* A layer of which a part failed is missing. */
 static void
 sandbox_note(struct sandbox *sb, int layer, int result)
 {
-	if (result == 0)
-		sb->applied |= layer;
-	else
+	if (result != 0)
 		sb->missing |= layer;
+	sb->applied |= layer;
+	sb->applied &= ~sb->missing;
 }
 
 void
-sandbox_enter(enum proc_id id, const char *dir, struct sandbox *sb)
+sandbox_begin(enum proc_id id, const char *dir, struct sandbox *sb)
 {
 	const struct sb_role	*role = &sb_roles[id];
 
 	sandbox_note(sb, SB_NOPRIVS, sandbox_noprivs());
 	sandbox_note(sb, SB_NODUMP, sandbox_nodump());
-	sandbox_note(sb, SB_LIMITS, sandbox_rlimits(role));
-	/* The parent has no row: what it gave up its children could not have. */
-	if (id == P_PARENT)
-		return;
-	sandbox_note(sb, SB_FS, sandbox_fs(role, dir, &sb->abi));
+	sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_CORE));
+	if (role->fs != FS_ALL)
+		sandbox_note(sb, SB_FS, sandbox_fs(role, dir, &sb->abi));
+}
+
+void
+sandbox_close(enum proc_id id, struct sandbox *sb)
+{
+	const struct sb_role	*role = &sb_roles[id];
+
+	if (id != P_PARENT)
+		sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_NPROC));
 	sandbox_note(sb, SB_SYSCALL, sandbox_calls(role));
 }
 

@@ -24,11 +24,16 @@ struct sandbox {
 };
 
 /*
- * Applies the role's layers to this process, adds those that came about to
- * applied and the others to missing.  dir is the role's own directory
- * (already the current one), or NULL.
+ * In two steps, each of which adds the layers that came about to applied and
+ * the others to missing.  The first, when the user and the directory are what
+ * they will be: no privileges, no dumps, and no files but the role's own.  A
+ * thread that is made after it has this, too, which a later one could not
+ * give it.  dir is the role's own directory (already the current one), or
+ * NULL.  The second, when all threads are there: no system calls but the
+ * role's.
  */
-void	 sandbox_enter(enum proc_id, const char *dir, struct sandbox *);
+void	 sandbox_begin(enum proc_id, const char *dir, struct sandbox *);
+void	 sandbox_close(enum proc_id, struct sandbox *);
 /* "no-new-privs chroot uid landlock seccomp", in buf; returns buf. */
 char	*sandbox_str(int mask, char *buf, size_t);
 

@@ -276,7 +276,8 @@ parent_confine(struct parent *pp)
 {
 	char	 buf[128];
 
-	sandbox_enter(P_PARENT, NULL, &pp->sb);
+	sandbox_begin(P_PARENT, NULL, &pp->sb);
+	sandbox_close(P_PARENT, &pp->sb);
 	if (pp->sb.missing == 0)
 		return;
 	sandbox_str(pp->sb.missing, buf, sizeof(buf));
