@@ -203,9 +203,13 @@ rbuf_u32(struct rbuf *r)
 uint64_t
 rbuf_u64(struct rbuf *r)
 {
-	uint64_t	 hi = rbuf_u32(r);
+	const uint8_t	*p = rbuf_take(r, 8);
+	uint64_t	 v = 0;
+	int		 i;
 
-	return hi << 32 | rbuf_u32(r);
+	for (i = 0; p != NULL && i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
 }
 
 int64_t

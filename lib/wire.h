@@ -3,7 +3,8 @@
  * Encoding of payloads: messages between processes and records on disk.
  * Integers are big endian and fixed width; strings and octets are a 32-bit
  * length and the bytes.  Both cursors keep a sticky error, so that a
- * sequence of calls needs one check at its end.
+ * sequence of calls needs one check at its end; until then what could not be
+ * read is 0 or NULL.
  */
 #ifndef WIRE_H
 #define WIRE_H
