@@ -3,6 +3,7 @@
 #include "compat.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,40 @@ compat_anonfd(void)
 	}
 	return fd;
 #else
-	return memfd_create("imsg", MFD_CLOEXEC);
+	return memfd_create("imsg", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 #endif
 }
+
+#ifdef __OpenBSD__
+int
+compat_seal(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+int
+compat_is_sealed(int fd)
+{
+	struct stat	 st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 0;
+}
+#else
+#define SEALS	(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+
+int
+compat_seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, SEALS | F_SEAL_SEAL);
+}
+
+int
+compat_is_sealed(int fd)
+{
+	int	 seals;
+
+	return (seals = fcntl(fd, F_GET_SEALS)) != -1 &&
+	    (seals & SEALS) == SEALS;
+}
+#endif

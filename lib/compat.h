@@ -43,5 +43,13 @@ int	 timingsafe_bcmp(const void *, const void *, size_t);
  * shm_mkstemp(3) on OpenBSD.  Returns the descriptor, or -1 and errno.
  */
 int	 compat_anonfd(void);
+/* Neither its octets nor its size change any more.  0, or -1 and errno. */
+int	 compat_seal(int);
+/*
+ * Whether a descriptor that came from elsewhere is such a file, sealed: one
+ * that can be read without waiting for anybody.  (OpenBSD has no seals: the
+ * first does nothing, the second knows a file without a name.)
+ */
+int	 compat_is_sealed(int);
 
 #endif /* COMPAT_H */

@@ -8,7 +8,8 @@
 
 #include "imsg.h"
 
-#define IMSG_READ	65536
+/* Room for a message that is not whole yet, and a good deal behind it. */
+#define IMSG_IN_SIZE	(sizeof(struct imsg_hdr) + IMSG_INLINE_MAX + 65536)
 
 struct imsg_out {
 	TAILQ_ENTRY(imsg_out)	 entry;
@@ -20,6 +21,7 @@ struct imsg_out {
 
 static int	 imsg_spill(const void *, size_t);
 static int	 imsg_unspill(struct imsg *, int);
+static int	 imsg_none(const struct imsgbuf *, int);
 static int	 imsgbuf_claim(struct imsgbuf *);
 static void	 imsg_out_free(struct imsgbuf *, struct imsg_out *);
 static ssize_t	 imsg_send_one(struct imsgbuf *, struct imsg_out *);
@@ -55,7 +57,7 @@ imsgbuf_clear(struct imsgbuf *ib)
 
 	while ((o = TAILQ_FIRST(&ib->out)) != NULL)
 		imsg_out_free(ib, o);
-	freezero(ib->in, ib->in == NULL ? 0 : ib->in_len);
+	freezero(ib->in, ib->in == NULL ? 0 : IMSG_IN_SIZE);
 	ib->in = NULL;
 	ib->in_len = 0;
 	while (ib->in_nfds > 0)
@@ -65,7 +67,7 @@ imsgbuf_clear(struct imsgbuf *ib)
 	ib->fd = -1;
 }
 
-/* Descriptors beyond the table are closed: no honest peer sends so many. */
+/* Those beyond the table are closed; imsg_none() sees that it is full. */
 static void
 imsgbuf_store_fds(struct imsgbuf *ib, struct msghdr *msg)
 {
@@ -97,19 +99,16 @@ imsgbuf_read(struct imsgbuf *ib)
 	}		 ctl;
 	struct msghdr	 msg;
 	struct iovec	 iov;
-	uint8_t		*p;
 	ssize_t		 n;
 
-	/* What cannot be taken in yet stays in the socket. */
-	if (ib->in_nfds > (int)nitems(ib->in_fds) / 2 &&
-	    ib->in_len >= IMSG_READ)
-		return 1;
-	if ((p = realloc(ib->in, ib->in_len + IMSG_READ)) == NULL)
+	if (ib->in == NULL && (ib->in = malloc(IMSG_IN_SIZE)) == NULL)
 		return -1;
-	ib->in = p;
+	/* Full: there is a message to take, or an error to see. */
+	if (ib->in_len == IMSG_IN_SIZE)
+		return 1;
 	memset(&msg, 0, sizeof(msg));
 	iov.iov_base = ib->in + ib->in_len;
-	iov.iov_len = IMSG_READ;
+	iov.iov_len = IMSG_IN_SIZE - ib->in_len;
 	msg.msg_iov = &iov;
 	msg.msg_iovlen = 1;
 	msg.msg_control = &ctl;
@@ -139,8 +138,10 @@ imsgbuf_claim(struct imsgbuf *ib)
 }
 
 /*
- * The payload out of its file.  It is copied, not mapped: a peer that
- * truncates the file later can then do no more than fail this read.
+ * The payload out of its file.  What a peer passes can be anything: a file of
+ * its own file system, say, on which the first read never returns.  Only what
+ * compat_anonfd() makes is accepted, and sealed, so that it is what it is.  It
+ * is copied all the same, as not every system has seals.
  */
 static int
 imsg_unspill(struct imsg *m, int fd)
@@ -149,7 +150,8 @@ imsg_unspill(struct imsg *m, int fd)
 	ssize_t	 n;
 
 	/* lseek, not fstat(2): the filter of soap and keys knows no stat */
-	if (lseek(fd, 0, SEEK_END) != (off_t)m->hdr.len) {
+	if (!compat_is_sealed(fd) ||
+	    lseek(fd, 0, SEEK_END) != (off_t)m->hdr.len) {
 		errno = EBADMSG;
 		return -1;
 	}
@@ -157,6 +159,10 @@ imsg_unspill(struct imsg *m, int fd)
 		return -1;
 	for (off = 0; off < m->hdr.len; off += (size_t)n) {
 		n = pread(fd, m->data + off, m->hdr.len - off, (off_t)off);
+		if (n == -1 && errno == EINTR) {
+			n = 0;
+			continue;
+		}
 		if (n <= 0) {
 			errno = EBADMSG;
 			return -1;
@@ -165,52 +171,78 @@ imsg_unspill(struct imsg *m, int fd)
 	return 0;
 }
 
-int
-imsg_get(struct imsgbuf *ib, struct imsg *m)
+/*
+ * No whole message is left.  A descriptor comes with the first octet of its
+ * message, so `most` can wait: 1 when what is there so far may have one.  More
+ * were passed with a message that did not say so.
+ */
+static int
+imsg_none(const struct imsgbuf *ib, int most)
 {
-	size_t	 inl;
-	int	 fd, saved;
-
-	memset(m, 0, sizeof(*m));
-	m->fd = -1;
-	if (ib->in_len < sizeof(m->hdr))
+	if (ib->in_nfds <= most)
 		return 0;
-	memcpy(&m->hdr, ib->in, sizeof(m->hdr));
-	if (m->hdr.len > IMSG_TOTAL_MAX ||
-	    (!(m->hdr.flags & IMSGF_SPILL) && m->hdr.len > IMSG_INLINE_MAX) ||
-	    (m->hdr.flags & ~(IMSGF_FD | IMSGF_SPILL)) != 0 ||
-	    m->hdr.flags == (IMSGF_FD | IMSGF_SPILL)) {
+	errno = EBADMSG;
+	return -1;
+}
+
+int
+imsg_peek(const struct imsgbuf *ib, struct imsg_hdr *hdr)
+{
+	if (ib->in_len < sizeof(*hdr))
+		return imsg_none(ib, ib->in_len > 0);
+	memcpy(hdr, ib->in, sizeof(*hdr));
+	if (hdr->len > IMSG_TOTAL_MAX ||
+	    (!(hdr->flags & IMSGF_SPILL) && hdr->len > IMSG_INLINE_MAX) ||
+	    (hdr->flags & ~(IMSGF_FD | IMSGF_SPILL)) != 0 ||
+	    hdr->flags == (IMSGF_FD | IMSGF_SPILL)) {
 		errno = EBADMSG;
 		return -1;
 	}
+	return 1;
+}
+
+int
+imsg_get(struct imsgbuf *ib, struct imsg *m)
+{
+	size_t	 inl, whole;
+	int	 fd = -1, r, saved;
+
+	memset(m, 0, sizeof(*m));
+	m->fd = -1;
+	if ((r = imsg_peek(ib, &m->hdr)) != 1)
+		return r;
 	inl = m->hdr.flags & IMSGF_SPILL ? 0 : m->hdr.len;
-	if (ib->in_len - sizeof(m->hdr) < inl)
-		return 0;
-	if (m->hdr.flags & (IMSGF_FD | IMSGF_SPILL)) {
-		if ((fd = imsgbuf_claim(ib)) == -1) {
-			errno = EBADMSG;
-			return -1;
-		}
-		if (m->hdr.flags & IMSGF_FD)
-			m->fd = fd;
-		else {
-			saved = imsg_unspill(m, fd) == -1 ? errno : 0;
-			close(fd);
-			if (saved != 0) {
-				imsg_free(m);
-				errno = saved;
-				return -1;
-			}
-		}
-	}
+	whole = sizeof(m->hdr) + inl;
+	if (ib->in_len < whole)
+		return imsg_none(ib, m->hdr.flags != 0);
 	if (inl > 0) {
 		if ((m->data = malloc(inl)) == NULL)
 			return -1;
 		memcpy(m->data, ib->in + sizeof(m->hdr), inl);
 	}
-	ib->in_len -= sizeof(m->hdr) + inl;
-	memmove(ib->in, ib->in + sizeof(m->hdr) + inl, ib->in_len);
+	if (m->hdr.flags != 0 && (fd = imsgbuf_claim(ib)) == -1) {
+		errno = EBADMSG;
+		goto err;
+	}
+	if (m->hdr.flags & IMSGF_FD)
+		m->fd = fd;
+	else if (fd != -1) {
+		r = imsg_unspill(m, fd);
+		saved = errno;
+		close(fd);
+		errno = saved;
+		if (r == -1)
+			goto err;
+	}
+	ib->in_len -= whole;
+	memmove(ib->in, ib->in + whole, ib->in_len);
+	explicit_bzero(ib->in + ib->in_len, whole);	/* may be a secret */
 	return 1;
+err:
+	saved = errno;
+	imsg_free(m);
+	errno = saved;
+	return -1;
 }
 
 void
@@ -244,15 +276,21 @@ imsg_spill(const void *data, size_t len)
 		return -1;
 	while (len > 0) {
 		if ((n = write(fd, p, len)) == -1) {
-			saved = errno;
-			close(fd);
-			errno = saved;
-			return -1;
+			if (errno == EINTR)
+				continue;
+			goto err;
 		}
 		p += n;
 		len -= (size_t)n;
 	}
+	if (compat_seal(fd) == -1)
+		goto err;
 	return fd;
+err:
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
 }
 
 int

@@ -33,7 +33,7 @@ struct imsgbuf {
 	int			 fd;
 	TAILQ_HEAD(, imsg_out)	 out;
 	size_t			 out_bytes;	/* queued, spilled bytes included */
-	uint8_t			*in;		/* partial input */
+	uint8_t			*in;		/* of a fixed size, once there is any */
 	size_t			 in_len;
 	int			 in_fds[16];	/* received, not yet claimed */
 	int			 in_nfds;
@@ -49,10 +49,13 @@ int	 imsgbuf_read(struct imsgbuf *);
 /* Writes what it can.  0, or -1 (EAGAIN: the rest later). */
 int	 imsgbuf_write(struct imsgbuf *);
 int	 imsgbuf_flush(struct imsgbuf *);		/* blocks until all is out */
+/* The next header, before its payload costs anything.  As imsg_get(). */
+int	 imsg_peek(const struct imsgbuf *, struct imsg_hdr *);
 /*
  * Takes the next whole message.  1: *imsg filled, 0: none yet, -1: the
  * stream is broken (EBADMSG) or memory is out.  A spilled payload is read
- * into memory here, its descriptor closed; a short or growing one is EBADMSG.
+ * into memory here, its descriptor closed; one that is not a sealed anonymous
+ * file of just that size is EBADMSG, as is a descriptor nobody announced.
  */
 int	 imsg_get(struct imsgbuf *, struct imsg *);
 void	 imsg_free(struct imsg *);			/* wipes; closes an unclaimed fd */
