@@ -6,11 +6,15 @@
 #include "chan.h"
 #include "log.h"
 
+#define CHAN_RETRY_USEC	50000
+
 static void	 chan_read(evutil_socket_t, short, void *);
 static void	 chan_write(evutil_socket_t, short, void *);
+static int	 chan_next(struct chan *, struct imsg *);
 static void	 chan_dispatch(struct chan *);
 static void	 chan_down(struct chan *);
 static void	 chan_release(struct chan *);
+static void	 chan_unsent(struct chan *, int);
 static void	 chan_drained(struct chan *);
 
 struct chan *
@@ -32,7 +36,8 @@ chan_new(struct event_base *base, int fd, enum proc_id me, enum proc_id peer,
 	ch->arg = arg;
 	ch->rd = event_new(base, fd, EV_READ | EV_PERSIST, chan_read, ch);
 	ch->wr = event_new(base, fd, EV_WRITE, chan_write, ch);
-	if (ch->rd == NULL || ch->wr == NULL ||
+	ch->retry = event_new(base, -1, 0, chan_write, ch);
+	if (ch->rd == NULL || ch->wr == NULL || ch->retry == NULL ||
 	    event_add(ch->rd, NULL) == -1) {
 		chan_release(ch);
 		errno = ENOMEM;
@@ -48,6 +53,8 @@ chan_release(struct chan *ch)
 		event_free(ch->rd);
 	if (ch->wr != NULL)
 		event_free(ch->wr);
+	if (ch->retry != NULL)
+		event_free(ch->retry);
 	imsgbuf_clear(&ch->ibuf);
 	free(ch);
 }
@@ -61,6 +68,7 @@ chan_free(struct chan *ch)
 		ch->closed = 2;		/* released when dispatch returns */
 		event_del(ch->rd);
 		event_del(ch->wr);
+		event_del(ch->retry);
 		return;
 	}
 	chan_release(ch);
@@ -75,38 +83,50 @@ chan_down(struct chan *ch)
 	ch->closed = 1;
 	event_del(ch->rd);
 	event_del(ch->wr);
-	ch->busy++;
+	event_del(ch->retry);
 	if (ch->down != NULL)
 		ch->down(ch, ch->arg);
-	ch->busy--;
-	if (ch->busy == 0)
-		chan_release(ch);
+}
+
+/*
+ * The next message that may be, as imsg_get().  Judged by its header: what
+ * the peer must not send is not read into memory first.
+ */
+static int
+chan_next(struct chan *ch, struct imsg *m)
+{
+	struct imsg_hdr	 hdr;
+	const char	*why;
+	int		 r;
+
+	r = imsg_peek(&ch->ibuf, &hdr);
+	if (r == 1 && !proto_allowed(ch->peer, ch->me, hdr.type, hdr.len,
+	    (hdr.flags & IMSGF_FD) != 0, &why)) {
+		log_warnx("%s sent %s (%u octets): %s; channel closed",
+		    proc_name(ch->peer), proto_name(hdr.type), hdr.len, why);
+		return -1;
+	}
+	if (r == 1)
+		r = imsg_get(&ch->ibuf, m);
+	if (r == -1)
+		log_warn("channel to %s", proc_name(ch->peer));
+	return r;
 }
 
 static void
 chan_dispatch(struct chan *ch)
 {
 	struct imsg	 m;
-	const char	*why;
 	int		 r;
 
-	while (!ch->closed && (r = imsg_get(&ch->ibuf, &m)) != 0) {
-		if (r == -1) {
-			log_warn("channel to %s", proc_name(ch->peer));
-			chan_down(ch);
-			return;
+	while (!ch->closed && (r = chan_next(ch, &m)) != 0) {
+		if (r == 1) {
+			if ((r = ch->msg(ch, &m, ch->arg)) == -1)
+				log_warnx("%s sent a %s that does not read; "
+				    "channel closed", proc_name(ch->peer),
+				    proto_name(m.hdr.type));
+			imsg_free(&m);
 		}
-		if (!proto_allowed(ch->peer, ch->me, m.hdr.type, m.hdr.len,
-		    m.fd != -1, &why)) {
-			log_warnx("%s sent %s (%u octets): %s; channel closed",
-			    proc_name(ch->peer), proto_name(m.hdr.type),
-			    m.hdr.len, why);
-			r = -1;
-		} else if ((r = ch->msg(ch, &m, ch->arg)) == -1)
-			log_warnx("%s sent a %s that does not read; channel "
-			    "closed", proc_name(ch->peer),
-			    proto_name(m.hdr.type));
-		imsg_free(&m);
 		if (r == -1)
 			chan_down(ch);
 	}
@@ -137,6 +157,34 @@ chan_read(evutil_socket_t fd, short what, void *arg)
 		chan_release(ch);
 }
 
+/* What to do about what did not go out. */
+static void
+chan_unsent(struct chan *ch, int error)
+{
+	static const struct timeval	 soon = { 0, CHAN_RETRY_USEC };
+	int				 r = -1;
+
+	switch (error) {
+	case EAGAIN:
+		r = event_add(ch->wr, NULL);
+		break;
+	case ENOBUFS:
+	case ENOMEM:
+	case ETOOMANYREFS:
+		/* The socket has room, the system has not: only time helps. */
+		r = event_add(ch->retry, &soon);
+		break;
+	case EPIPE:
+	case ECONNRESET:
+		/* The read side sees the end, after what is still there. */
+		return;
+	}
+	if (r == 0)
+		return;
+	log_warnx("channel to %s: %s", proc_name(ch->peer), strerror(error));
+	(void)shutdown(ch->ibuf.fd, SHUT_RDWR);
+}
+
 static void
 chan_drained(struct chan *ch)
 {
@@ -155,11 +203,8 @@ chan_write(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	ch->busy++;
-	if (imsgbuf_write(&ch->ibuf) == -1) {
-		if (errno == EAGAIN)
-			event_add(ch->wr, NULL);
-		/* else the read side sees the end, after what is still there */
-	}
+	if (imsgbuf_write(&ch->ibuf) == -1)
+		chan_unsent(ch, errno);
 	if (!ch->closed)
 		chan_drained(ch);
 	if (--ch->busy == 0 && ch->closed)
@@ -219,18 +264,4 @@ int
 chan_is_full(const struct chan *ch)
 {
 	return ch->ibuf.out_bytes >= CHAN_HIWAT;
-}
-
-void
-chan_pause(struct chan *ch)
-{
-	if (!ch->closed)
-		event_del(ch->rd);
-}
-
-void
-chan_resume(struct chan *ch)
-{
-	if (!ch->closed)
-		event_add(ch->rd, NULL);
 }

@@ -29,6 +29,7 @@ typedef void	(*chan_drain_cb)(struct chan *, void *);
 struct chan {
 	struct imsgbuf	 ibuf;
 	struct event	*rd, *wr;
+	struct event	*retry;		/* writes, where the socket cannot say when */
 	enum proc_id	 me, peer;
 	uint32_t	 instance;	/* of the peer, 0 but for soap */
 	int		 closed;
@@ -61,8 +62,5 @@ int		 chan_sendw(struct chan *, uint32_t type, uint64_t id,
 		    struct wbuf *);
 /* Over the mark: take no more work that ends here. */
 int		 chan_is_full(const struct chan *);
-/* Stops and resumes reading (back pressure). */
-void		 chan_pause(struct chan *);
-void		 chan_resume(struct chan *);
 
 #endif /* CHAN_H */

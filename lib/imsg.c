@@ -377,8 +377,6 @@ imsgbuf_write(struct imsgbuf *ib)
 		if ((n = imsg_send_one(ib, o)) == -1) {
 			if (errno == EINTR)
 				continue;
-			if (errno == ENOBUFS)
-				errno = EAGAIN;
 			return -1;
 		}
 		if (o->fd != -1) {

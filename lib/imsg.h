@@ -46,7 +46,10 @@ void	 imsgbuf_clear(struct imsgbuf *);		/* closes fd */
  * (EAGAIN: nothing yet).  Descriptors arrive close-on-exec.
  */
 int	 imsgbuf_read(struct imsgbuf *);
-/* Writes what it can.  0, or -1 (EAGAIN: the rest later). */
+/*
+ * Writes what it can.  0, or -1 (EAGAIN: the rest later; ENOBUFS, ENOMEM,
+ * ETOOMANYREFS: also later, but the socket does not say when).
+ */
 int	 imsgbuf_write(struct imsgbuf *);
 int	 imsgbuf_flush(struct imsgbuf *);		/* blocks until all is out */
 /* The next header, before its payload costs anything.  As imsg_get(). */

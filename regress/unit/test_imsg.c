@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "imsg.h"
+#include "rawsend.h"
 #include "tap.h"
 
 #define FDS_MAX	40
@@ -28,7 +29,6 @@ struct pair {
 static int	 count_fds(void);
 static void	 pair_open(struct pair *);
 static void	 pair_close(struct pair *, const char *);
-static int	 raw_send(int, const void *, size_t, const int *, int);
 static int	 raw_header(struct pair *, uint32_t, uint32_t, const int *, int);
 static int	 raw_recv(int, void *, size_t);
 static int	 take(struct imsgbuf *, struct imsg *);
@@ -88,35 +88,6 @@ pair_close(struct pair *p, const char *name)
 		printf("# %s: %d descriptors, %d before\n", name, count_fds(),
 		    p->open);
 	is_int(count_fds(), p->open, "no descriptor is left");
-}
-
-static int
-raw_send(int fd, const void *p, size_t len, const int *fds, int nfds)
-{
-	union {
-		struct cmsghdr	 hdr;
-		uint8_t		 buf[CMSG_SPACE(sizeof(int) * FDS_MAX)];
-	}		 ctl;
-	struct msghdr	 msg;
-	struct iovec	 iov;
-	struct cmsghdr	*c;
-
-	memset(&msg, 0, sizeof(msg));
-	memset(&ctl, 0, sizeof(ctl));
-	iov.iov_base = (void *)(uintptr_t)p;
-	iov.iov_len = len;
-	msg.msg_iov = &iov;
-	msg.msg_iovlen = 1;
-	if (nfds > 0) {
-		msg.msg_control = &ctl;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)nfds);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)nfds);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * (size_t)nfds);
-	}
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -1;
 }
 
 static int
