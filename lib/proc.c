@@ -368,6 +368,9 @@ proc_parent_down(struct chan *ch, void *arg)
 	struct proc	*p = arg;
 
 	(void)ch;
+	/* It is freed when this returns; to finish can take longer. */
+	log_settap(NULL, NULL);
+	p->parent = NULL;
 	proc_shutdown(p);
 }
 

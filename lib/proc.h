@@ -24,7 +24,7 @@ struct proc {				/* one per process, passed everywhere */
 	enum proc_id		 me;
 	uint32_t		 instance;
 	struct event_base	*base;
-	struct chan		*parent;
+	struct chan		*parent;	/* NULL once it is gone */
 	struct conf		*conf;	/* this role's view; replaced on reload */
 	TAILQ_HEAD(, chan)	 peers;
 	const struct proc_ops	*ops;
