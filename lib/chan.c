@@ -14,6 +14,8 @@ static int	 chan_next(struct chan *, struct imsg *);
 static void	 chan_dispatch(struct chan *);
 static void	 chan_down(struct chan *);
 static void	 chan_release(struct chan *);
+static void	 chan_retry(evutil_socket_t, short, void *);
+static int	 chan_starve(struct chan *, int);
 static void	 chan_unsent(struct chan *, int);
 static void	 chan_drained(struct chan *);
 
@@ -36,7 +38,7 @@ chan_new(struct event_base *base, int fd, enum proc_id me, enum proc_id peer,
 	ch->arg = arg;
 	ch->rd = event_new(base, fd, EV_READ | EV_PERSIST, chan_read, ch);
 	ch->wr = event_new(base, fd, EV_WRITE, chan_write, ch);
-	ch->retry = event_new(base, -1, 0, chan_write, ch);
+	ch->retry = event_new(base, -1, 0, chan_retry, ch);
 	if (ch->rd == NULL || ch->wr == NULL || ch->retry == NULL ||
 	    event_add(ch->rd, NULL) == -1) {
 		chan_release(ch);
@@ -144,6 +146,13 @@ chan_read(evutil_socket_t fd, short what, void *arg)
 	saved = errno;
 	if (r == -1 && (saved == EAGAIN || saved == EINTR))
 		return;
+	/* It would be readable all the time. */
+	if (r == -1 && saved == EMFILE && chan_starve(ch, saved) == 0) {
+		event_del(ch->rd);
+		return;
+	}
+	if (r == 1)
+		ch->starved = 0;
 	ch->busy++;
 	if (r == 1)
 		chan_dispatch(ch);
@@ -157,12 +166,34 @@ chan_read(evutil_socket_t fd, short what, void *arg)
 		chan_release(ch);
 }
 
+/* The system is short of something: only time helps. */
+static int
+chan_starve(struct chan *ch, int error)
+{
+	static const struct timeval	 soon = { 0, CHAN_RETRY_USEC };
+
+	if (!ch->starved)
+		log_warnx("channel to %s: %s; it waits", proc_name(ch->peer),
+		    strerror(error));
+	ch->starved = 1;
+	return event_add(ch->retry, &soon);
+}
+
+static void
+chan_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct chan	*ch = arg;
+
+	if (event_add(ch->rd, NULL) == -1)
+		(void)chan_starve(ch, errno);
+	chan_write(fd, what, arg);
+}
+
 /* What to do about what did not go out. */
 static void
 chan_unsent(struct chan *ch, int error)
 {
-	static const struct timeval	 soon = { 0, CHAN_RETRY_USEC };
-	int				 r = -1;
+	int	 r = -1;
 
 	switch (error) {
 	case EAGAIN:
@@ -171,8 +202,8 @@ chan_unsent(struct chan *ch, int error)
 	case ENOBUFS:
 	case ENOMEM:
 	case ETOOMANYREFS:
-		/* The socket has room, the system has not: only time helps. */
-		r = event_add(ch->retry, &soon);
+		/* The socket has room, the system has not. */
+		r = chan_starve(ch, error);
 		break;
 	case EPIPE:
 	case ECONNRESET:
@@ -199,12 +230,15 @@ static void
 chan_write(evutil_socket_t fd, short what, void *arg)
 {
 	struct chan	*ch = arg;
+	int		 had = !TAILQ_EMPTY(&ch->ibuf.out);
 
 	(void)fd;
 	(void)what;
 	ch->busy++;
 	if (imsgbuf_write(&ch->ibuf) == -1)
 		chan_unsent(ch, errno);
+	else if (had)
+		ch->starved = 0;
 	if (!ch->closed)
 		chan_drained(ch);
 	if (--ch->busy == 0 && ch->closed)

@@ -29,11 +29,12 @@ typedef void	(*chan_drain_cb)(struct chan *, void *);
 struct chan {
 	struct imsgbuf	 ibuf;
 	struct event	*rd, *wr;
-	struct event	*retry;		/* writes, where the socket cannot say when */
+	struct event	*retry;		/* where the socket cannot say when */
 	enum proc_id	 me, peer;
 	uint32_t	 instance;	/* of the peer, 0 but for soap */
 	int		 closed;
 	int		 busy;		/* in dispatch: free later */
+	int		 starved;	/* waits for what the system is short of */
 	chan_msg_cb	 msg;
 	chan_down_cb	 down;		/* called once, before the channel is freed */
 	chan_drain_cb	 drain;		/* optional: fell below the mark again */

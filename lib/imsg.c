@@ -100,12 +100,17 @@ imsgbuf_read(struct imsgbuf *ib)
 	struct msghdr	 msg;
 	struct iovec	 iov;
 	ssize_t		 n;
+	int		 spare;
 
 	if (ib->in == NULL && (ib->in = malloc(IMSG_IN_SIZE)) == NULL)
 		return -1;
 	/* Full: there is a message to take, or an error to see. */
 	if (ib->in_len == IMSG_IN_SIZE)
 		return 1;
+	/* The kernel drops a descriptor that there is no number for. */
+	if ((spare = fcntl(ib->fd, F_DUPFD_CLOEXEC, 0)) == -1)
+		return -1;
+	close(spare);
 	memset(&msg, 0, sizeof(msg));
 	iov.iov_base = ib->in + ib->in_len;
 	iov.iov_len = IMSG_IN_SIZE - ib->in_len;

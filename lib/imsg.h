@@ -43,7 +43,8 @@ void	 imsgbuf_init(struct imsgbuf *, int fd);	/* owns fd; sets O_NONBLOCK */
 void	 imsgbuf_clear(struct imsgbuf *);		/* closes fd */
 /*
  * Reads what is there.  1: something was read, 0: peer closed, -1: error
- * (EAGAIN: nothing yet).  Descriptors arrive close-on-exec.
+ * (EAGAIN: nothing yet; EMFILE: no number for a descriptor it might bring,
+ * it stays in the socket).  Descriptors arrive close-on-exec.
  */
 int	 imsgbuf_read(struct imsgbuf *);
 /*

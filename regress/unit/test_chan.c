@@ -63,6 +63,7 @@ static void	 test_gone(void);
 static void	 test_deaf(void);
 static void	 starve(void);
 static void	 test_starved(void);
+static void	 test_no_files(void);
 static void	 test_new(void);
 
 static int
@@ -609,6 +610,38 @@ test_starved(void)
 	printf("# status %x\n", (unsigned int)status);
 }
 
+/* Clients took all descriptors: what a peer sends in a file is not lost. */
+static void
+test_no_files(void)
+{
+	struct rlimit	 rl, none;
+	struct world	 w;
+	uint8_t		*big;
+
+	if ((big = calloc(1, 9000)) == NULL)
+		exit(1);
+	begin(&w, P_QUEUE);
+	from_peer(&w, IMSG_SOAP_RELAY_JOB, -1, big, 9000);
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		exit(1);
+	none = rl;
+	none.rlim_cur = 3;
+	if (setrlimit(RLIMIT_NOFILE, &none) == -1)
+		exit(1);
+	run(&w);
+	ok(w.msgs == 0 && w.downs == 0, "no descriptor: it waits");
+	ok(!event_pending(w.ch->rd, EV_READ, NULL), "not in a circle");
+	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
+		exit(1);
+	is_int(event_base_loop(w.base, EVLOOP_ONCE), 0, "later");
+	run(&w);
+	ok(w.msgs == 1 && w.len == 9000, "it is read");
+	ok(w.downs == 0 && event_pending(w.ch->rd, EV_READ, NULL),
+	    "and so is what follows");
+	end(&w);
+	free(big);
+}
+
 /* What is no socket: refused, and closed. */
 static void
 test_new(void)
@@ -648,6 +681,7 @@ main(void)
 	test_gone();
 	test_deaf();
 	test_starved();
+	test_no_files();
 	test_new();
 	return done_testing();
 }
