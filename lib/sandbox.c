@@ -73,6 +73,9 @@ sandbox_none_of(int resource)
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <fcntl.h>
 #include <seccomp.h>
 
@@ -117,6 +120,7 @@ static int	 calls_add(scmp_filter_ctx, uint32_t, const int *, size_t);
 static int	 calls_allow_some(scmp_filter_ctx, int call, unsigned int arg,
 		    const unsigned int *, size_t);
 static int	 calls_allow_socket(scmp_filter_ctx);
+static int	 calls_allow_option(scmp_filter_ctx);
 static int	 calls_allow_memory(scmp_filter_ctx);
 static int	 calls_allow(scmp_filter_ctx, enum sb_calls);
 static int	 calls_deny_some(scmp_filter_ctx);
@@ -243,7 +247,7 @@ static const int calls_store[] = {
 	/* other ways to talk */
 	SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect),
 	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
-	SCMP_SYS(accept4), SCMP_SYS(shmget), SCMP_SYS(shmat),
+	SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(shmget), SCMP_SYS(shmat),
 	SCMP_SYS(shmctl), SCMP_SYS(semget), SCMP_SYS(semctl),
 	SCMP_SYS(semop), SCMP_SYS(msgget), SCMP_SYS(msgsnd),
 	SCMP_SYS(msgrcv), SCMP_SYS(msgctl), SCMP_SYS(mq_open),
@@ -286,7 +290,7 @@ static const int calls_compute[] = {
 /* What sockets take, once they are there. */
 static const int calls_sockets[] = {
 	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
-	SCMP_SYS(setsockopt), SCMP_SYS(uname),
+	SCMP_SYS(uname),
 };
 static const int calls_accept[] = { SCMP_SYS(accept), SCMP_SYS(accept4) };
 static const int calls_connect[] = { SCMP_SYS(connect) };
@@ -345,6 +349,23 @@ calls_allow_socket(scmp_filter_ctx ctx)
 	return 0;
 }
 
+/* Two options of TCP, the latter c-ares's: the others are a large door. */
+static int
+calls_allow_option(scmp_filter_ctx ctx)
+{
+	static const unsigned int	 options[] = { TCP_NODELAY,
+					    TCP_FASTOPEN_CONNECT };
+	size_t				 i;
+
+	for (i = 0; i < nitems(options); i++)
+		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt),
+		    2, SCMP_CMP(1, SCMP_CMP_MASKED_EQ, 0xffffffffU,
+		    IPPROTO_TCP), SCMP_CMP(2, SCMP_CMP_MASKED_EQ, 0xffffffffU,
+		    options[i])) != 0)
+			return -1;
+	return 0;
+}
+
 /* No memory is ever executed that was not when the program began. */
 static int
 calls_allow_memory(scmp_filter_ctx ctx)
@@ -379,6 +400,7 @@ calls_allow(scmp_filter_ctx ctx, enum sb_calls calls)
 	if (calls == CALLS_COMPUTE)
 		return 0;
 	if (calls_add(ctx, yes, calls_sockets, nitems(calls_sockets)) == -1 ||
+	    calls_allow_option(ctx) == -1 ||
 	    calls_allow_some(ctx, SCMP_SYS(ioctl), 1, ioctl_allowed,
 	    nitems(ioctl_allowed)) == -1)
 		return -1;

@@ -131,6 +131,7 @@ results() {
 needs() {
 	case $1-$2 in
 	relay-socket-inet | relay-socket-inet6 | relay-connect)	return 0 ;;
+	control-nodelay | frontend-nodelay | relay-nodelay)	return 0 ;;
 	queue-own-file | queue-spool-queue)	return 0 ;;
 	local-own-file | local-spool-local)	return 0 ;;
 	# Its root is its own directory.

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -311,6 +312,23 @@ static int
 listen_tcp(void)
 {
 	return listen(probe.server, 1);
+}
+
+static int
+socket_option(void)
+{
+	int	 n = 65536;
+
+	return setsockopt(probe.client, SOL_SOCKET, SO_RCVBUF, &n, sizeof(n));
+}
+
+static int
+socket_nodelay(void)
+{
+	int	 one = 1;
+
+	return setsockopt(probe.client, IPPROTO_TCP, TCP_NODELAY, &one,
+	    sizeof(one));
 }
 
 /* --- programs, threads ----------------------------------------------------- */
@@ -791,6 +809,8 @@ static const struct attempt {
 	{ "socket-high", socket_high, 0 },
 	{ "socket-netlink", socket_netlink, 0 },
 	{ "socketpair", socket_pair, 0 },
+	{ "setsockopt", socket_option, 0 },
+	{ "nodelay", socket_nodelay, 0 },
 	{ "connect", connect_tcp, 0 },
 	{ "bind", bind_tcp, 0 },
 	{ "listen", listen_tcp, 0 },
