@@ -395,7 +395,7 @@ calls_allow(scmp_filter_ctx ctx, enum sb_calls calls)
 	    nitems(fcntl_allowed)) == -1 ||
 	    /* abort(3): a signal to itself, not to another process */
 	    seccomp_rule_add(ctx, yes, SCMP_SYS(tgkill), 1,
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())) != 0)
+	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0)) != 0)
 		return -1;
 	if (calls == CALLS_COMPUTE)
 		return 0;
@@ -434,11 +434,11 @@ calls_deny_some(scmp_filter_ctx ctx)
 			return -1;
 	/* Its own limits can be read, none can be set. */
 	if (seccomp_rule_add(ctx, no, SCMP_SYS(prlimit64), 1,
-	    SCMP_A0(SCMP_CMP_NE, 0)) != 0 ||
+	    SCMP_A0(SCMP_CMP_NE, 0, 0)) != 0 ||
 	    seccomp_rule_add(ctx, no, SCMP_SYS(prlimit64), 1,
-	    SCMP_A2(SCMP_CMP_NE, 0)) != 0 ||
+	    SCMP_A2(SCMP_CMP_NE, 0, 0)) != 0 ||
 	    seccomp_rule_add(ctx, no, SCMP_SYS(tgkill), 1,
-	    SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid())) != 0)
+	    SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0)) != 0)
 		return -1;
 	/* glibc takes the older call when it is told that there is no clone3 */
 	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
