@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -22,7 +23,7 @@ static void	 proc_started_by_hand(void);
 static int	 proc_await(struct imsgbuf *, uint32_t, struct imsg *);
 static int	 proc_become(const struct proc_setup *, const struct passwd *,
 		    struct sandbox *);
-static void	 proc_files(void);
+static void	 proc_files(struct proc *);
 static int	 proc_parent_msg(struct chan *, struct imsg *, void *);
 static void	 proc_parent_down(struct chan *, void *);
 static int	 proc_peer_msg(struct chan *, struct imsg *, void *);
@@ -103,15 +104,16 @@ proc_become(const struct proc_setup *s, const struct passwd *pw,
 }
 
 static void
-proc_files(void)
+proc_files(struct proc *p)
 {
 	struct rlimit	 rl;
 
 	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
-		return;
+		fatal("RLIMIT_NOFILE");
 	rl.rlim_cur = rl.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
 		log_warn("RLIMIT_NOFILE");
+	p->nofile = rl.rlim_max > INT_MAX ? INT_MAX : (int)rl.rlim_max;
 }
 
 uint64_t
@@ -437,7 +439,7 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 	    signal(SIGHUP, SIG_IGN) == SIG_ERR ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		fatal("signal");
-	proc_files();
+	proc_files(p);
 	(void)umask(077);
 	if (ops->preinit != NULL && ops->preinit(p) == -1)
 		return 1;

@@ -31,6 +31,7 @@ struct proc {				/* one per process, passed everywhere */
 	void			*ctx;	/* the program's own state */
 	int			 started;
 	int			 stopping;
+	int			 nofile;	/* descriptors it may have */
 	uint64_t		 struck[LIM_MAX];	/* how often each limit */
 };
 

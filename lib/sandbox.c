@@ -299,7 +299,7 @@ static const int calls_connect[] = { SCMP_SYS(connect) };
 static const unsigned int fcntl_never[] = { F_SETOWN, F_SETOWN_EX, F_SETSIG,
 	F_SETLEASE, F_NOTIFY };
 static const unsigned int fcntl_allowed[] = { F_GETFD, F_SETFD, F_GETFL,
-	F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC };
+	F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC, F_ADD_SEALS, F_GET_SEALS };
 static const unsigned int ioctl_allowed[] = { FIONREAD, FIONBIO };
 
 static int

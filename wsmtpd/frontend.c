@@ -22,6 +22,7 @@
 #include "msg_http.h"
 #include "rate.h"
 
+#define FE_FDS_SPARE	16	/* for the answers of soap */
 #define FE_ACCEPT_TURNS	32	/* connections before others get their turn */
 #define FE_RATES	16384	/* addresses whose rates are known */
 #define FE_FINISH	10	/* s for what is in work at shutdown */
@@ -49,7 +50,7 @@ static void	 fe_tls_unref(struct fe_tls *);
 static void	 fe_unlisten(struct frontend *, struct fe_listener *);
 static int	 fe_is_named(const struct conf *, const char *);
 static void	 fe_accept(evutil_socket_t, short, void *);
-static int	 fe_accept_failed(struct frontend *, int);
+static int	 fe_accept_failed(struct frontend *);
 static void	 fe_accept_pause(struct frontend *);
 static void	 fe_accept_resume(evutil_socket_t, short, void *);
 static void	 fe_admit(struct frontend *, int, const struct sockaddr *);
@@ -112,7 +113,6 @@ frontend_init(struct proc *p)
 	idtree_init(&fe->wait_soap);
 	fe->resume = evtimer_new(p->base, fe_accept_resume, fe);
 	fe->give_up = evtimer_new(p->base, fe_give_up, fe);
-	fe->reserve = fcntl(PROC_PARENT_FD, F_DUPFD_CLOEXEC, 0);
 	fe->tls = fe_tls_new(p->conf);
 	p->ctx = fe;
 	fe->requests = rate_new(FE_RATES);
@@ -475,7 +475,7 @@ fe_accept(evutil_socket_t lfd, short what, void *arg)
 		fd = accept4(lfd, (struct sockaddr *)&ss, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1) {
-			if (fe_accept_failed(l->fe, lfd) == -1)
+			if (fe_accept_failed(l->fe) == -1)
 				return;
 			continue;
 		}
@@ -486,10 +486,8 @@ fe_accept(evutil_socket_t lfd, short what, void *arg)
 
 /* 0: go on, -1: enough for now. */
 static int
-fe_accept_failed(struct frontend *fe, int lfd)
+fe_accept_failed(struct frontend *fe)
 {
-	int	 fd;
-
 	switch (errno) {
 	case EINTR:
 	case ECONNABORTED:
@@ -499,22 +497,9 @@ fe_accept_failed(struct frontend *fe, int lfd)
 	case EWOULDBLOCK:
 #endif
 		return -1;
-	case EMFILE:
-	case ENFILE:
-		/* The first in the queue learns it at once, the others wait. */
-		log_warn("accept");
-		fe->stats.accept_failures++;
-		if (fe->reserve != -1) {
-			close(fe->reserve);
-			fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
-			if (fd != -1)
-				close(fd);
-			fe->reserve = fcntl(lfd, F_DUPFD_CLOEXEC, 0);
-		}
-		fe_accept_pause(fe);
-		return -1;
 	default:
 		log_warn("accept");
+		fe->stats.accept_failures++;
 		fe_accept_pause(fe);
 		return -1;
 	}
@@ -556,11 +541,17 @@ fe_admit(struct frontend *fe, int fd, const struct sockaddr *sa)
 		close(fd);
 		return;
 	}
-	if (fe->nconns >= limit[LIM_CONNECTIONS]) {
-		fe_refuse(fe, 0, peer, "too many connections (limit connections)");
-	} else if (addr->count > limit[LIM_CONNECTIONS_PER_ADDRESS]) {
-		fe_refuse(fe, 0, peer, "too many connections (limit connections-per-address)");
-	} else {
+	/* Descriptors are handed out from the lowest up. */
+	if (fd >= fe->p->nofile - FE_FDS_SPARE)
+		fe_refuse(fe, 0, peer, "too many connections for the "
+		    "descriptors of the process (limit connections)");
+	else if (fe->nconns >= limit[LIM_CONNECTIONS])
+		fe_refuse(fe, 0, peer, "too many connections "
+		    "(limit connections)");
+	else if (addr->count > limit[LIM_CONNECTIONS_PER_ADDRESS])
+		fe_refuse(fe, 0, peer, "too many connections "
+		    "(limit connections-per-address)");
+	else {
 		if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 		    sizeof(one)) == -1)
 			log_debug("%s: TCP_NODELAY", peer);

@@ -96,7 +96,6 @@ struct frontend {
 	struct rate	*requests;	/* by address */
 	struct rate	*octets;	/* by address */
 	struct fe_tls	*tls;		/* NULL: no usable key, accept nothing */
-	int		 reserve;	/* a descriptor to give up on EMFILE */
 	int		 is_stopping;
 	struct event	*resume;	/* accepting, after a pause */
 	struct event	*give_up;	/* at shutdown */

@@ -73,6 +73,7 @@ int
 kid_start(struct kid *k, const char *path, enum proc_id role, const char *dir,
     struct conf *conf)
 {
+	struct rlimit	 lim = { 0, 0 };
 	struct proc_setup	 su;
 	struct imsg		 m;
 	struct wbuf		 w;
@@ -87,8 +88,12 @@ kid_start(struct kid *k, const char *path, enum proc_id role, const char *dir,
 	k->role = role;
 	if ((k->pid = fork()) == -1)
 		return -1;
-	if (k->pid == 0)
+	if (k->pid == 0) {
+		lim.rlim_cur = lim.rlim_max = k->nofile;
+		if (k->nofile != 0 && setrlimit(RLIMIT_NOFILE, &lim) == -1)
+			_exit(1);
 		kid_exec(path, sv[1]);
+	}
 	close(sv[1]);
 	imsgbuf_init(&k->parent, sv[0]);
 	memset(&su, 0, sizeof(su));

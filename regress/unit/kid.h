@@ -9,6 +9,8 @@
 #ifndef KID_H
 #define KID_H
 
+#include <sys/resource.h>
+
 #include <sys/types.h>
 
 #include "conf.h"
@@ -20,6 +22,7 @@ struct kid {
 	pid_t		 pid;
 	struct imsgbuf	 parent;
 	enum proc_id	 role;
+	rlim_t		 nofile;	/* its RLIMIT_NOFILE, 0: ours */
 };
 
 /*
