@@ -127,7 +127,7 @@ detached_verify(xmlDocPtr mdoc, xmlDocPtr sdoc, const void *m, size_t len,
 	enum wss_fault		 fault;
 	int			 rv = -1;
 
-	if (wss_signature_parse(&s, xmlDocGetRootElement(sdoc), 1, &fault,
+	if (wss_signature_parse(&s, xmlDocGetRootElement(sdoc), 1, 0, &fault,
 	    why) == 0 && detached_reference(&s, mdoc, m, len, why) == 0 &&
 	    detached_certs(&s, cert, chain, why) == 0 &&
 	    detached_value(&s, *cert, why) == 0)

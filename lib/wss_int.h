@@ -30,9 +30,13 @@ struct wss_signature {
 	struct wss_reference ref[WSS_REFERENCES_MAX];
 };
 
-/* 0, or -1 with fault and reason; s is freed by the caller in any case. */
+/*
+ * 0, or -1 with fault and reason; s is freed by the caller in any case.  der:
+ * an ECDSA value may also be in DER; it is r and s afterwards.
+ */
 int	 wss_signature_parse(struct wss_signature *, xmlNodePtr,
-	    unsigned int references_max, enum wss_fault *, const char **why);
+	    unsigned int references_max, int der, enum wss_fault *,
+	    const char **why);
 void	 wss_signature_free(struct wss_signature *);
 /* Digest of a node's exclusive canonical form is the reference's: 0 or -1. */
 int	 wss_reference_check(const struct wss_reference *, xmlNodePtr);

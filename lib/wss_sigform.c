@@ -20,6 +20,8 @@
 
 #define SIG_URI_MAX	512
 #define SIG_PREFIXES_LEN 4096
+#define SIG_EC_LEN	64	/* P-256: r and s */
+#define SIG_EC_DER_MAX	72	/* the longest that two of 33 octets make */
 #define SIG_VALUE_MAX	4096	/* base64 text; RSA of 8192 bits is 1368 */
 
 struct sigform {
@@ -32,7 +34,8 @@ static int	 sig_refuse(struct sigform *, enum wss_fault, const char *);
 static int	 sig_algorithm(xmlNodePtr, const char *);
 static int	 sig_signedinfo(struct sigform *, xmlNodePtr, unsigned int);
 static int	 sig_method(struct sigform *, xmlNodePtr);
-static int	 sig_value(struct sigform *, xmlNodePtr);
+static int	 sig_value_raw(struct wss_signature *);
+static int	 sig_value(struct sigform *, xmlNodePtr, int);
 static int	 sig_reference(struct sigform *, xmlNodePtr);
 static int	 sig_reference_uri(struct sigform *, xmlNodePtr,
 		    struct wss_reference *);
@@ -275,9 +278,50 @@ sig_signedinfo(struct sigform *f, xmlNodePtr si, unsigned int max)
 	return 0;
 }
 
+/*
+ * In a request an ECDSA value may come in DER (RFC 3279 section 2.2.3), as
+ * some toolkits send it: made r and s here.  Only what encodes to the same
+ * octets again is taken.
+ */
+static int
+sig_value_raw(struct wss_signature *s)
+{
+	const uint8_t	*p = s->value;
+	uint8_t		*again = NULL, raw[SIG_EC_LEN];
+	ECDSA_SIG	*sig;
+	int		 len, ok = 0;
+
+	if (s->value_len == SIG_EC_LEN)
+		return 1;
+	if (s->value_len > SIG_EC_DER_MAX ||
+	    (sig = d2i_ECDSA_SIG(NULL, &p, (long)s->value_len)) == NULL) {
+		ERR_clear_error();
+		return 0;
+	}
+	len = i2d_ECDSA_SIG(sig, &again);
+	if (len > 0 && (size_t)len == s->value_len &&
+	    memcmp(again, s->value, s->value_len) == 0 &&
+	    !BN_is_negative(ECDSA_SIG_get0_r(sig)) &&
+	    !BN_is_negative(ECDSA_SIG_get0_s(sig)) &&
+	    BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, SIG_EC_LEN / 2) > 0 &&
+	    BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + SIG_EC_LEN / 2,
+	    SIG_EC_LEN / 2) > 0) {
+		free(s->value);
+		s->value_len = SIG_EC_LEN;
+		if ((s->value = malloc(SIG_EC_LEN)) != NULL) {
+			memcpy(s->value, raw, SIG_EC_LEN);
+			ok = 1;
+		}
+	}
+	OPENSSL_free(again);
+	ECDSA_SIG_free(sig);
+	ERR_clear_error();
+	return ok;
+}
+
 /* The lengths: a MAC is whole, an ECDSA P-256 value is r and s. */
 static int
-sig_value(struct sigform *f, xmlNodePtr n)
+sig_value(struct sigform *f, xmlNodePtr n, int der)
 {
 	struct wss_signature	*s = f->s;
 	char			*text;
@@ -292,7 +336,8 @@ sig_value(struct sigform *f, xmlNodePtr n)
 			ok = s->value_len == 32;
 			break;
 		case WSS_ECDSA_SHA256:
-			ok = s->value_len == 64;
+			ok = der ? sig_value_raw(s) :
+			    s->value_len == SIG_EC_LEN;
 			break;
 		case WSS_RSA_SHA256:
 			ok = s->value_len >= 256 && s->value_len <= 1024;
@@ -306,7 +351,8 @@ sig_value(struct sigform *f, xmlNodePtr n)
 
 int
 wss_signature_parse(struct wss_signature *s, xmlNodePtr n,
-    unsigned int references_max, enum wss_fault *fault, const char **why)
+    unsigned int references_max, int der, enum wss_fault *fault,
+    const char **why)
 {
 	struct sigform	 f = { .s = s, .fault = fault, .why = why };
 	xmlNodePtr	 si, value;
@@ -323,7 +369,7 @@ wss_signature_parse(struct wss_signature *s, xmlNodePtr n,
 		    "malformed signature");
 	if (sig_signedinfo(&f, si, references_max) == -1)
 		return -1;
-	return sig_value(&f, value);
+	return sig_value(&f, value, der);
 }
 
 void
@@ -393,7 +439,7 @@ wss_verify_octets(X509 *cert, enum wss_alg alg, const void *data, size_t len,
 	    EVP_PKEY_base_id(key) != type)
 		return -1;
 	if (alg == WSS_ECDSA_SHA256) {
-		if (siglen != 64 || (derlen = sig_ecdsa_der(sig, &der)) <= 0)
+		if (siglen != SIG_EC_LEN || (derlen = sig_ecdsa_der(sig, &der)) <= 0)
 			goto out;
 		sig = der;
 		siglen = (size_t)derlen;

@@ -199,6 +199,8 @@ def hop_cases(s, trusted, rogue):
                 scorpio, m, alg=MORE + "hmac-sha256",
                 sign=lambda d: hmac.new(scorpio.der, d, hashlib.sha256).digest())),
             ("with an empty URI", detached(scorpio, m, uri="")),
+            ("in DER", detached(scorpio, m, sign=lambda d: scorpio.key.sign(
+                d, ec.ECDSA(hashes.SHA256())))),
             ("with r and s of zero", detached(scorpio, m, sign=lambda d: bytes(64))),
             ("of another message", detached(scorpio, message(sender, alice)))):
         s.status("theSig " + what, Hop(scorpio, m, sig).done(), 577)
@@ -434,6 +436,23 @@ def signature_cases(s, trusted):
                         ("the group's order", N256.to_bytes(32, "big") * 2),
                         ("all ones", b"\xff" * 64)):
         s.bad("an ECDSA value of " + what, signed(sign=lambda d: value), code="FailedCheck")
+    def der(change=lambda d: d):
+        def sign(d):
+            value = ours.key.sign(d, ec.ECDSA(hashes.SHA256()))
+            while len(value) == 64:
+                value = ours.key.sign(d, ec.ECDSA(hashes.SHA256()))
+            return change(value)
+        return sign
+
+    s.good("an ECDSA value in DER", signed(sign=der()))
+    for what, change in (
+            ("with an octet behind", lambda d: d + b"\0"),
+            ("with a long form of its length", lambda d: d[:1] + b"\x81" + d[1:]),
+            ("with r padded", lambda d: b"\x30" + bytes([d[1] + 1]) + b"\x02" + bytes([d[3] + 1])
+             + b"\0" + d[4:]),
+            ("with r negative", lambda d: b"\x30" + bytes([d[1] - d[3] + 1]) + b"\x02\x01\xff" + d[4 + d[3]:]),
+            ("without s", lambda d: b"\x30" + bytes([2 + d[3]]) + d[2:4 + d[3]])):
+        s.bad("DER " + what, signed(sign=der(change)), code="InvalidSecurity")
     e = signed()
     s.good("ECDSA", e)
     value = e.security.find(q(DS, "Signature"))[1]
