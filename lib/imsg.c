@@ -155,7 +155,7 @@ imsg_unspill(struct imsg *m, int fd)
 	ssize_t	 n;
 
 	/* lseek, not fstat(2): the filter of soap and keys knows no stat */
-	if (!compat_is_sealed(fd) ||
+	if (m->hdr.len == 0 || !compat_is_sealed(fd) ||
 	    lseek(fd, 0, SEEK_END) != (off_t)m->hdr.len) {
 		errno = EBADMSG;
 		return -1;
