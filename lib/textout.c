@@ -2,9 +2,25 @@
 /* See textout.h. */
 #include "compat.h"
 
+#include <errno.h>
+#include <fcntl.h>
+
 #include "textout.h"
 
 static int	 textout_is_hidden(uint32_t);
+
+int
+textout_init(void)
+{
+	int	 fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFL) == -1 && (errno != EBADF ||
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY :
+		    O_RDONLY) != fd))
+			return -1;
+	return 0;
+}
 
 size_t
 textout_utf8(const char *text, uint32_t *cp)
@@ -49,7 +65,7 @@ textout_is_hidden(uint32_t cp)
 }
 
 size_t
-textout_safe(struct wbuf *w, const char *s)
+textout_safe(struct wbuf *w, const char *s, int lines)
 {
 	uint32_t	 cp;
 	size_t		 n, before, chars = 0;
@@ -60,7 +76,8 @@ textout_safe(struct wbuf *w, const char *s)
 			wbuf_printf(w, "\\x%02x", (unsigned char)*s);
 			n = 1;
 			chars += w->len - before;
-		} else if (textout_is_hidden(cp)) {
+		} else if (textout_is_hidden(cp) &&
+		    !(lines && (cp == '\n' || cp == '\t'))) {
 			wbuf_printf(w, "\\u{%x}", cp);
 			chars += w->len - before;
 		} else {

@@ -9,11 +9,17 @@
 #include "wire.h"
 
 /*
- * Appends text for a terminal: control characters (C0, C1, the bidirectional
- * overrides) as \u{hex}, malformed UTF-8 as \xhh.  Returns the number of
- * characters appended, for columns.
+ * What was closed of standard input, output and error is opened the wrong way
+ * round, so that its use fails; else the next socket would take its place.
+ * First in main().  0, or -1 and errno.
  */
-size_t	 textout_safe(struct wbuf *, const char *);
+int	 textout_init(void);
+/*
+ * Appends text for a terminal: control characters (C0, C1, the bidirectional
+ * overrides) as \u{hex}, malformed UTF-8 as \xhh.  With lines, newlines and
+ * tabs are kept.  Returns the number of characters appended, for columns.
+ */
+size_t	 textout_safe(struct wbuf *, const char *, int lines);
 /* Appends a JSON string with its quotes (RFC 8259 section 7). */
 void	 textout_json(struct wbuf *, const char *);
 /* Length of the UTF-8 sequence at s and its code point, or 0: malformed. */

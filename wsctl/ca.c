@@ -98,6 +98,7 @@ ca_main(int argc, char **argv)
 {
 	struct ca_cmd	 c = { .dir = PATH_CA, .name = CA_NAME };
 	size_t		 i;
+	int		 code;
 
 	if (argc < 2)
 		return ca_usage();
@@ -107,7 +108,10 @@ ca_main(int argc, char **argv)
 	if (i == nitems(ca_cmds) || ca_options(&c, ca_cmds[i].options,
 	    ca_cmds[i].nwords, argc - 1, argv + 1) == -1)
 		return ca_usage();
-	return ca_cmds[i].fn(&c);
+	code = ca_cmds[i].fn(&c);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		err(EX_IOERR, "standard output");
+	return code;
 }
 
 __dead static void

@@ -76,7 +76,7 @@ out_text_value(struct wbuf *w, const struct ctl_field *f)
 	switch (f->type) {
 	case 's':
 		textout_safe(w, f->str == NULL || f->str[0] == '\0' ? "-" :
-		    f->str);
+		    f->str, 0);
 		break;
 	case 't':
 		if (f->num == 0) {
@@ -169,7 +169,7 @@ out_text_tail(struct out *o, const char *text)
 
 	out_text_flush(o, t);
 	if (text != NULL && text[0] != '\0') {
-		textout_safe(&w, text);
+		textout_safe(&w, text, 0);
 		wbuf_puts(&w, "\n");
 		fwrite(w.data, 1, w.len, o->f);
 		wbuf_free(&w);

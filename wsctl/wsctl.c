@@ -16,6 +16,7 @@
 #include "conf.h"
 #include "imsg.h"
 #include "log.h"
+#include "textout.h"
 #include "wsctl.h"
 
 static int	 wsctl_connect(const struct wsctl *, enum ctl_cmd, char **);
@@ -39,6 +40,8 @@ main(int argc, char **argv)
 	int		 ch;
 
 	log_init("wsctl", 1, 0);
+	if (textout_init() == -1)
+		err(EX_OSERR, "standard input and output");
 	/* "+": options end at the first word; `user` and `ca` have their own. */
 	while ((ch = getopt(argc, argv, "+f:o:s:u:")) != -1) {
 		switch (ch) {
@@ -353,8 +356,9 @@ wsctl_exit_code(uint32_t error)
 	case EINVAL:
 		return EX_USAGE;
 	case ENOENT:
-	case ESRCH:
 		return EX_DATAERR;
+	case ESRCH:
+		return EX_NOUSER;
 	case EACCES:
 	case EPERM:
 		return EX_NOPERM;

@@ -65,7 +65,7 @@ ctl_show_mailbox(struct local *l, const char *arg, struct wbuf *w,
 	}
 	if (cu == NULL && !exists) {
 		*why = "no such user";
-		return ENOENT;
+		return ESRCH;
 	}
 	quota = cu != NULL && cu->quota >= 0 ? cu->quota :
 	    l->p->conf->limit[LIM_QUOTA_USER];

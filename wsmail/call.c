@@ -8,9 +8,11 @@
 
 #include <sys/wait.h>
 
+#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <readpassphrase.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -33,6 +35,7 @@
 
 extern char	**environ;
 
+static int	 session_spawn(const char *, int, pid_t *);
 static char	*session_command(const char *);
 static int	 session_password(struct session *);
 static int	 session_mackey(struct session *);
@@ -74,43 +77,87 @@ session_close(struct session *s)
 	explicit_bzero(s, sizeof(*s));
 }
 
-/* The first line that sh -c command prints; caller frees.  NULL: printed. */
-static char *
-session_command(const char *command)
+/*
+ * Its standard input is ours only at a terminal: elsewhere it may be the text
+ * that is sent.  SIGPIPE, which we ignore, is as the command expects it.
+ */
+static int
+session_spawn(const char *command, int out, pid_t *pid)
 {
 	const char	*argv[] = { "sh", "-c", command, NULL };
 	posix_spawn_file_actions_t fa;
-	FILE		*f;
-	char		*line = NULL;
-	size_t		 cap = 0;
-	ssize_t		 n = -1;
-	pid_t		 pid;
-	int		 fd[2], status, r;
+	posix_spawnattr_t attr;
+	sigset_t	 pipes;
+	int		 r;
+
+	sigemptyset(&pipes);
+	sigaddset(&pipes, SIGPIPE);
+	if ((r = posix_spawn_file_actions_init(&fa)) != 0)
+		return r;
+	if ((r = posix_spawnattr_init(&attr)) != 0) {
+		(void)posix_spawn_file_actions_destroy(&fa);
+		return r;
+	}
+	r = posix_spawn_file_actions_adddup2(&fa, out, STDOUT_FILENO);
+	if (r == 0 && !isatty(STDIN_FILENO))
+		r = posix_spawn_file_actions_addopen(&fa, STDIN_FILENO,
+		    "/dev/null", O_RDONLY, 0);
+	if (r == 0)
+		r = posix_spawnattr_setsigdefault(&attr, &pipes);
+	if (r == 0)
+		r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+	if (r == 0)
+		r = posix_spawn(pid, "/bin/sh", &fa, &attr,
+		    (char *const *)argv, environ);
+	(void)posix_spawnattr_destroy(&attr);
+	(void)posix_spawn_file_actions_destroy(&fa);
+	return r;
+}
+
+/*
+ * The first line that sh -c command prints; caller frees.  The others are
+ * read as well, as the command may fail when nobody does.  NULL: printed.
+ */
+static char *
+session_command(const char *command)
+{
+	char	 buf[1024], rest[1024], *line = NULL;
+	size_t	 len = 0;
+	ssize_t	 n;
+	pid_t	 pid;
+	int	 fd[2], status, r;
 
 	if (pipe2(fd, O_CLOEXEC) == -1)
-		return NULL;
-	(void)posix_spawn_file_actions_init(&fa);
-	(void)posix_spawn_file_actions_adddup2(&fa, fd[1], STDOUT_FILENO);
-	r = posix_spawn(&pid, "/bin/sh", &fa, NULL, (char *const *)argv,
-	    environ);
-	(void)posix_spawn_file_actions_destroy(&fa);
-	close(fd[1]);
-	if (r != 0 || (f = fdopen(fd[0], "r")) == NULL) {
+		r = errno;
+	else {
+		if ((r = session_spawn(command, fd[1], &pid)) != 0)
+			close(fd[0]);
+		close(fd[1]);
+	}
+	if (r != 0) {
 		fprintf(stderr, "wsmail: password-command: %s\n",
-		    strerror(r != 0 ? r : errno));
-		close(fd[0]);
+		    strerror(r));
 		return NULL;
 	}
-	n = getline(&line, &cap, f);
-	fclose(f);
-	if (waitpid(pid, &status, 0) == -1 || status != 0 || n <= 0) {
-		fprintf(stderr, "wsmail: password-command: %s\n",
-		    n <= 0 ? "no output" : "failed");
-		if (line != NULL)
-			freezero(line, cap);
-		return NULL;
-	}
-	line[strcspn(line, "\r\n")] = '\0';
+	while (len < sizeof(buf) - 1 &&
+	    (n = read(fd[0], buf + len, sizeof(buf) - 1 - len)) > 0)
+		len += (size_t)n;
+	while ((n = read(fd[0], rest, sizeof(rest))) > 0)
+		;
+	close(fd[0]);
+	buf[len] = '\0';
+	len = strcspn(buf, "\r\n");
+	if (waitpid(pid, &status, 0) == -1 || status != 0)
+		fprintf(stderr, "wsmail: password-command: failed\n");
+	else if (len == 0)
+		fprintf(stderr, "wsmail: password-command: no output\n");
+	else if (len == sizeof(buf) - 1)
+		fprintf(stderr, "wsmail: password-command: the line is too "
+		    "long\n");
+	else
+		line = strndup(buf, len);
+	explicit_bzero(buf, sizeof(buf));
+	explicit_bzero(rest, sizeof(rest));
 	return line;
 }
 
@@ -407,7 +454,9 @@ answer_read(struct session *s, const char *op, int open, const char *msgid,
 	int			 code = EX_PROTOCOL, examined;
 
 	a->op = NULL;
-	if ((id = http_field(&a->http, "x-request-id")) != NULL)
+	/* As the server makes them; anything else is not for a terminal. */
+	if ((id = http_field(&a->http, "x-request-id")) != NULL &&
+	    id[strspn(id, "0123456789abcdef")] == '\0')
 		strlcpy(a->reqid, id, sizeof(a->reqid));
 	else
 		a->reqid[0] = '\0';
@@ -492,7 +541,9 @@ answer_text(xmlNodePtr n, const char *name)
 	if ((c = xml_child(n, NS_WSE, name)) != NULL ||
 	    (c = xml_child(n, NS_WSE2, name)) != NULL)
 		s = xml_text(c, 64U << 20);
-	return s != NULL ? s : strdup("");
+	if (s == NULL && (s = strdup("")) == NULL)
+		err(EX_OSERR, NULL);
+	return s;
 }
 
 int64_t

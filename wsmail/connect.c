@@ -96,10 +96,16 @@ conn_dns_run(ares_channel ch, struct lookup *l)
 		if (n == 0)
 			break;
 		tvp = ares_timeout(ch, NULL, &tv);
-		if (select(n, &rd, &wr, NULL, tvp) == -1 && errno != EINTR)
+		if (select(n, &rd, &wr, NULL, tvp) == -1) {
+			if (errno == EINTR)
+				continue;
 			break;
+		}
 		ares_process(ch, &rd, &wr);
 	}
+	/* What is still asked for must not be answered to a lookup that is gone. */
+	if (!l->done)
+		ares_cancel(ch);
 }
 
 static void

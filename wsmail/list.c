@@ -82,6 +82,7 @@ static void
 list_row(xmlNodePtr h, int first)
 {
 	char	*sender, *subject, *when;
+	size_t	 n;
 
 	if (first)
 		printf("%6s  %-16s  %-28s  %s\n", "ID", "DATE", "FROM",
@@ -93,11 +94,12 @@ list_row(xmlNodePtr h, int first)
 		when[10] = ' ';
 		when[16] = '\0';
 	}
-	printf("%6" PRId64 "  %-16s  ", answer_int(h, "MessageID", 0), when);
-	out_text(stdout, sender, 0);
-	printf("%*s  ", (int)(strlen(sender) < 28 ? 28 - strlen(sender) : 0),
-	    "");
-	out_text(stdout, subject, 0);
+	printf("%6" PRId64 "  ", answer_int(h, "MessageID", 0));
+	n = out_text(stdout, when, 0);
+	printf("%*s  ", (int)(n < 16 ? 16 - n : 0), "");
+	n = out_text(stdout, sender, 0);
+	printf("%*s  ", (int)(n < 28 ? 28 - n : 0), "");
+	(void)out_text(stdout, subject, 0);
 	putchar('\n');
 	free(sender);
 	free(subject);
@@ -131,20 +133,14 @@ static void
 list_deleted(xmlNodePtr op)
 {
 	xmlNodePtr	 n, d;
-	char		*s;
 	int		 first = 1;
 
 	if ((d = xml_child(op, NS_WSE, "Deleted")) == NULL)
 		return;
 	for (n = xml_first(d); n != NULL; n = xml_next(n)) {
-		if ((s = xml_text(n, 32)) == NULL)
-			continue;
-		if (out_json)
-			printf("%s%s", first ? "" : ",", s);
-		else
-			printf("%s%s", first ? "deleted: " : " ", s);
+		printf("%s%" PRId64, !first ? out_json ? "," : " " :
+		    out_json ? "" : "deleted: ", answer_int(n, NULL, 0));
 		first = 0;
-		free(s);
 	}
 	if (!out_json && !first)
 		putchar('\n');
@@ -237,8 +233,12 @@ cmd_delete(struct session *s, int argc, char **argv)
 			    answer_int(m, NULL, 0));
 		printf("]}\n");
 	} else {
-		out_text(stdout, text, 0);
+		(void)out_text(stdout, text, 0);
 		putchar('\n');
+		for (m = missing ? xml_first(m) : NULL; m != NULL;
+		    m = xml_next(m))
+			fprintf(stderr, "wsmail: %" PRId64 ": no such "
+			    "message\n", answer_int(m, NULL, 0));
 	}
 	free(text);
 	answer_free(&a);

@@ -14,6 +14,7 @@ mailfile_read_stream(FILE *f, size_t *lenp)
 {
 	uint8_t		*buf = NULL, *p;
 	size_t		 len = 0, cap = 0, n;
+	int		 saved;
 
 	do {
 		if (len + 1 >= cap) {
@@ -31,8 +32,9 @@ mailfile_read_stream(FILE *f, size_t *lenp)
 		len += n;
 	} while (n > 0);
 	if (ferror(f)) {
+		saved = errno;
 		free(buf);
-		errno = EIO;
+		errno = saved;
 		return NULL;
 	}
 	buf[len] = '\0';

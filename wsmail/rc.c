@@ -191,10 +191,15 @@ rc_read(const char *path, struct accounts *as)
 		    errno == ENOENT ? " (wsmail setup makes one)" : "");
 		return EX_CONFIG;
 	}
-	/* It names a command that is run: nobody else may write to it. */
-	if (fstat(fileno(f), &st) == -1 || (st.st_mode & 022) != 0) {
-		fprintf(stderr, "wsmail: %s: must not be writable by group "
-		    "or others\n", path);
+	/*
+	 * It names a command that is run, and that may have a secret in it:
+	 * nobody else may write to it, nor read it.
+	 */
+	if (fstat(fileno(f), &st) == -1 || (st.st_mode & 077) != 0 ||
+	    (st.st_uid != geteuid() && st.st_uid != 0)) {
+		fprintf(stderr, "wsmail: %s: must be its user's own, with "
+		    "nothing permitted to group and others (chmod 600)\n",
+		    path);
 		fclose(f);
 		return EX_CONFIG;
 	}
@@ -212,10 +217,6 @@ rc_read(const char *path, struct accounts *as)
 	}
 	free(line);
 	fclose(f);
-	if (code == 0 && TAILQ_EMPTY(as)) {
-		fprintf(stderr, "wsmail: %s: no account in it\n", path);
-		code = EX_CONFIG;
-	}
 	return code;
 }
 

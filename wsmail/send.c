@@ -2,6 +2,7 @@
 /* wsmail send: a new message, or a reply, its body on standard input. */
 #include "compat.h"
 
+#include <err.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@ struct draft {
 	const char	*reply;
 };
 
+static char	*draft_copy(const char *);
 static int	 draft_options(struct draft *, int, char **);
 static int	 draft_add(char **, size_t *, const char *);
 static int	 draft_reply(struct session *, struct draft *);
@@ -31,6 +33,16 @@ static int	 draft_post(struct session *, struct draft *, struct answer *);
 static int	 send_result(struct answer *);
 static void	 send_refused(xmlNodePtr);
 static void	 draft_free(struct draft *);
+
+static char *
+draft_copy(const char *s)
+{
+	char	*copy;
+
+	if ((copy = strdup(s)) == NULL)
+		err(EX_OSERR, NULL);
+	return copy;
+}
 
 static int
 draft_add(char **list, size_t *n, const char *s)
@@ -46,9 +58,7 @@ draft_add(char **list, size_t *n, const char *s)
 		fprintf(stderr, "wsmail: more than %d recipients\n", RCPT_MAX);
 		return EX_USAGE;
 	}
-	if ((list[*n] = strdup(addr)) == NULL)
-		return EX_OSERR;
-	(*n)++;
+	list[(*n)++] = draft_copy(addr);
 	return 0;
 }
 
@@ -64,14 +74,15 @@ draft_options(struct draft *d, int argc, char **argv)
 				return code;
 			break;
 		case 'i':
-			d->m.msgid = strdup(optarg);
+			free(d->m.msgid);
+			d->m.msgid = draft_copy(optarg);
 			break;
 		case 'r':
 			d->reply = optarg;
 			break;
 		case 's':
 			free(d->m.subject);
-			d->m.subject = strdup(optarg);
+			d->m.subject = draft_copy(optarg);
 			break;
 		default:
 			usage();
@@ -120,9 +131,9 @@ draft_reply(struct session *s, struct draft *d)
 	subject = m.subject != NULL ? m.subject : "";
 	if (d->m.subject == NULL && asprintf(&d->m.subject, "%s%s",
 	    strncasecmp(subject, "re:", 3) == 0 ? "" : "Re: ", subject) == -1)
-		d->m.subject = NULL;
+		err(EX_OSERR, NULL);
 	if (m.msgid != NULL)
-		d->m.inreplyto = strdup(m.msgid);
+		d->m.inreplyto = draft_copy(m.msgid);
 	code = draft_add(d->m.rcpt, &d->m.nrcpt,
 	    m.sender != NULL ? m.sender : "");
 	wsmsg_free(&m);
@@ -284,8 +295,8 @@ cmd_send(struct session *s, int argc, char **argv)
 		if (d->m.msgid == NULL)
 			d->m.msgid =
 			    wsmsg_msgid_new(addr_domain(s->acc->address));
-		d->m.sender = strdup(s->acc->address);
-		if (d->m.msgid == NULL || d->m.sender == NULL)
+		d->m.sender = draft_copy(s->acc->address);
+		if (d->m.msgid == NULL)
 			code = EX_OSERR;
 	}
 	if (code == 0 && (code = draft_post(s, d, &a)) == 0) {

@@ -2,12 +2,14 @@
 /* wsmail(1): options, the account, and the command's function. */
 #include "compat.h"
 
+#include <err.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
+#include "textout.h"
 #include "wsmail.h"
 
 static const struct command {
@@ -27,6 +29,8 @@ static const struct command {
 static const struct command *command_find(const char *);
 static int	 run(const struct account *, const struct command *, int,
 		    char **);
+static int	 with_account(const char *, const char *,
+		    const struct command *, int, char **);
 
 void
 usage(void)
@@ -39,7 +43,8 @@ usage(void)
 		fprintf(stderr, "       wsmail %s %s\n", commands[i].name,
 		    commands[i].args);
 	fprintf(stderr, "       wsmail setup [-c ca] [-p password-command] "
-	    "[-C certificate -K key] [-s host:port] [-w file] address\n");
+	    "[-C certificate -K key] [-r resolver] [-s host[:port]] [-w file] "
+	    "address\n");
 	exit(EX_USAGE);
 }
 
@@ -79,23 +84,41 @@ run(const struct account *acc, const struct command *c, int argc, char **argv)
 	if ((code = session_open(&s, acc)) == 0)
 		code = c->fn(&s, argc, argv);
 	session_close(&s);
-	if (fflush(stdout) == EOF && code == 0) {
-		fprintf(stderr, "wsmail: writing: %s\n", strerror(errno));
-		code = EX_IOERR;
+	return code;
+}
+
+static int
+with_account(const char *rc, const char *address, const struct command *c,
+    int argc, char **argv)
+{
+	struct accounts		 accounts = TAILQ_HEAD_INITIALIZER(accounts);
+	const struct account	*acc;
+	int			 code;
+
+	if ((code = rc_read(rc, &accounts)) == 0) {
+		if ((acc = rc_find(&accounts, address)) == NULL) {
+			fprintf(stderr, "wsmail: %s: no account %s\n", rc,
+			    address != NULL ? address : "in it");
+			code = EX_CONFIG;
+		} else
+			code = run(acc, c, argc, argv);
 	}
+	rc_free(&accounts);
 	return code;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct accounts		 accounts = TAILQ_HEAD_INITIALIZER(accounts);
 	const struct command	*c;
-	const struct account	*acc;
 	const char		*address = NULL;
-	char			*rc = NULL;
+	char			*rc;
 	int			 ch, code;
 
+	if (textout_init() == -1)
+		return EX_OSERR;
+	if ((rc = rc_path()) == NULL)
+		err(EX_OSERR, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	while ((ch = getopt(argc, argv, "+a:f:o:")) != -1) {
 		switch (ch) {
@@ -103,7 +126,9 @@ main(int argc, char **argv)
 			address = optarg;
 			break;
 		case 'f':
-			rc = strdup(optarg);
+			free(rc);
+			if ((rc = strdup(optarg)) == NULL)
+				err(EX_OSERR, NULL);
 			break;
 		case 'o':
 			if (strcmp(optarg, "json") == 0)
@@ -125,20 +150,19 @@ main(int argc, char **argv)
 		return EX_SOFTWARE;
 	}
 	if (strcmp(argv[0], "setup") == 0)
-		return setup_main(argc, argv);
-	if ((c = command_find(argv[0])) == NULL)
-		return EX_USAGE;
-	if (rc == NULL && (rc = rc_path()) == NULL)
-		return EX_OSERR;
-	if ((code = rc_read(rc, &accounts)) == 0) {
-		if ((acc = rc_find(&accounts, address)) == NULL) {
-			fprintf(stderr, "wsmail: %s: no account %s\n", rc,
-			    address);
-			code = EX_CONFIG;
-		} else
-			code = run(acc, c, argc, argv);
-	}
-	rc_free(&accounts);
+		code = setup_main(rc, argc, argv);
+	else if ((c = command_find(argv[0])) == NULL)
+		code = EX_USAGE;
+	else
+		code = with_account(rc, address, c, argc, argv);
 	free(rc);
+	/* Of a failure halfway only ferror(3) knows, and not why. */
+	errno = 0;
+	if ((fflush(stdout) == EOF || ferror(stdout)) && code == 0) {
+		if (errno == 0)
+			errno = EIO;
+		fprintf(stderr, "wsmail: writing: %s\n", strerror(errno));
+		code = EX_IOERR;
+	}
 	return code;
 }

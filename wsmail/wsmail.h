@@ -107,7 +107,8 @@ void		 verdict_free(struct verdict *);
 
 /* out.c: nothing from the network reaches a terminal uncleaned. */
 extern int	 out_json;
-void		 out_text(FILE *, const char *, int keep_newlines);
+/* As textout_safe(): how many columns it took. */
+size_t		 out_text(FILE *, const char *, int lines);
 void		 out_json_string(FILE *, const char *);
 
 /* The commands; each returns a sysexits code. */
@@ -118,7 +119,7 @@ int		 cmd_save(struct session *, int, char **);
 int		 cmd_verify(struct session *, int, char **);
 int		 cmd_delete(struct session *, int, char **);
 int		 cmd_wait(struct session *, int, char **);
-int		 setup_main(int, char **);
+int		 setup_main(const char *rc, int, char **);
 int		 verify_file(const struct account *, const char *path);
 __dead void	 usage(void);
 
