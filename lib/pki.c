@@ -26,6 +26,7 @@
 #define PKI_SRV_PREFIX	"_wsemail."
 
 static int	 pki_no_password(char *, int, int, void *);
+static int	 path_put(X509 *, unsigned char **, int *);
 static int	 pki_ia5(const ASN1_STRING *, char *, size_t);
 static int	 pki_name_domain(const GENERAL_NAME *, char *, size_t);
 static int	 pki_srv_name(const OTHERNAME *, char *, size_t);
@@ -341,4 +342,72 @@ pki_der(X509 *cert, size_t *len)
 	}
 	OPENSSL_free(der);
 	return copy;
+}
+
+static int
+path_put(X509 *cert, unsigned char **p, int *total)
+{
+	int	 n;
+
+	if ((n = i2d_X509(cert, p)) <= 0 || n > INT32_MAX / 2 - *total)
+		return -1;
+	*total += n;
+	return 0;
+}
+
+uint8_t *
+pki_path_der(X509 *cert, STACK_OF(X509) *chain, size_t *len)
+{
+	unsigned char	*der, *p;
+	int		 i, n = 0, total;
+
+	for (i = 0; i < sk_X509_num(chain); i++)
+		if (path_put(sk_X509_value(chain, i), NULL, &n) == -1)
+			return NULL;
+	if (path_put(cert, NULL, &n) == -1 || (total = ASN1_object_size(1, n,
+	    V_ASN1_SEQUENCE)) == -1 || (der = malloc((size_t)total)) == NULL)
+		return NULL;
+	*len = (size_t)total;
+	p = der;
+	ASN1_put_object(&p, 1, n, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+	for (n = 0, i = sk_X509_num(chain) - 1; i >= 0; i--)
+		if (path_put(sk_X509_value(chain, i), &p, &n) == -1)
+			break;
+	if (i >= 0 || path_put(cert, &p, &n) == -1) {
+		free(der);
+		return NULL;
+	}
+	return der;
+}
+
+X509 *
+pki_path_read(const void *der, size_t len, STACK_OF(X509) **chain)
+{
+	const unsigned char	*p = der, *end = p + len;
+	X509			*cert = NULL;
+	long			 n;
+	int			 tag, class;
+
+	*chain = NULL;
+	/* Definite lengths only: 0x20 is "constructed", nothing else set. */
+	if (len > INT32_MAX || ASN1_get_object(&p, &n, &tag, &class,
+	    (long)len) != V_ASN1_CONSTRUCTED || tag != V_ASN1_SEQUENCE ||
+	    class != V_ASN1_UNIVERSAL || n != end - p ||
+	    (*chain = sk_X509_new_null()) == NULL)
+		goto fail;
+	while (p < end) {
+		if (cert != NULL && (sk_X509_num(*chain) == PKI_PATH_MAX - 1 ||
+		    sk_X509_push(*chain, cert) == 0))
+			goto fail;
+		if ((cert = d2i_X509(NULL, &p, (long)(end - p))) == NULL)
+			goto fail;
+	}
+	if (cert != NULL)
+		return cert;
+ fail:
+	X509_free(cert);
+	sk_X509_pop_free(*chain, X509_free);
+	*chain = NULL;
+	ERR_clear_error();
+	return NULL;
 }

@@ -62,4 +62,14 @@ char		*pki_subject(X509 *);			/* one line; caller frees */
 int		 pki_thumbprint(X509 *, uint8_t sha1[20]);
 uint8_t		*pki_der(X509 *, size_t *);		/* caller frees */
 
+/*
+ * A PkiPath (ITU-T X.509, 10.1): a SEQUENCE of certificates, the subject's
+ * last and each before it that of its issuer.
+ */
+#define PKI_PATH_MAX	8
+/* Of a certificate and its chain; caller frees.  NULL. */
+uint8_t		*pki_path_der(X509 *, STACK_OF(X509) *chain, size_t *);
+/* The subject's certificate, and the others in *chain.  NULL: malformed. */
+X509		*pki_path_read(const void *, size_t, STACK_OF(X509) **chain);
+
 #endif /* PKI_H */

@@ -217,25 +217,31 @@ soapenv_token_mac(struct soapenv *e, const char *user, const uint8_t *salt,
 }
 
 void
-soapenv_token_cert(struct soapenv *e, X509 *cert)
+soapenv_token_cert(struct soapenv *e, X509 *cert, STACK_OF(X509) *chain)
 {
+	const char	*type = URI_X509V3;
 	struct wbuf	*w = &e->security;
 	size_t		 from = w->len, len;
 	uint8_t		*der;
 
-	if ((der = pki_der(cert, &len)) == NULL) {
+	if (sk_X509_num(chain) > 0) {
+		type = URI_X509PATH;
+		der = pki_path_der(cert, chain, &len);
+	} else
+		der = pki_der(cert, &len);
+	if (der == NULL) {
 		soapenv_fail(e, ENOMEM);
 		return;
 	}
-	wbuf_puts(w, "<wsse:BinarySecurityToken" XMLNS_WSSE XMLNS_WSU
-	    " EncodingType=\"" URI_BASE64 "\" ValueType=\"" URI_X509V3 "\"");
+	wbuf_printf(w, "<wsse:BinarySecurityToken" XMLNS_WSSE XMLNS_WSU
+	    " EncodingType=\"" URI_BASE64 "\" ValueType=\"%s\"", type);
 	soapenv_put_id(w, "Cert");
 	wbuf_puts(w, ">");
 	xml_put_base64(w, der, len);
 	wbuf_puts(w, "</wsse:BinarySecurityToken>");
 	free(der);
 	soapenv_add_part(e, "Cert", w, from);
-	soapenv_key_reference(e, "Cert", URI_X509V3);
+	soapenv_key_reference(e, "Cert", type);
 }
 
 void

@@ -49,7 +49,7 @@ void	 soapenv_token_password(struct soapenv *, const char *user,
 	    const char *password);
 void	 soapenv_token_mac(struct soapenv *, const char *user,
 	    const uint8_t *salt, size_t, uint32_t iterations);
-void	 soapenv_token_cert(struct soapenv *, X509 *);
+void	 soapenv_token_cert(struct soapenv *, X509 *, STACK_OF(X509) *chain);
 void	 soapenv_token_thumbprint(struct soapenv *, X509 *);
 /* The octets to sign with this algorithm; NULL on error. */
 const struct wbuf *soapenv_signedinfo(struct soapenv *, const char *alg);

@@ -59,6 +59,7 @@ struct wss {
 	uint32_t	 iterations;	/* MAC */
 	X509		*cert;		/* X509; for THUMBPRINT set by the caller, a
 					 * reference that wss_free() drops */
+	STACK_OF(X509)	*chain;		/* of cert, or NULL; likewise */
 	uint8_t		 thumbprint[20];
 	/* signature */
 	int		 has_signature;

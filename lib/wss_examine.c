@@ -502,13 +502,16 @@ wss_bst(struct examine *e)
 	struct wss	*w = e->w;
 	uint8_t		*der;
 	size_t		 len;
+	int		 path;
 
+	path = wss_attr_is(e->bst, "ValueType", URI_X509PATH);
 	if (!wss_attr_is(e->bst, "EncodingType", URI_BASE64) ||
-	    !wss_attr_is(e->bst, "ValueType", URI_X509V3))
+	    (!path && !wss_attr_is(e->bst, "ValueType", URI_X509V3)))
 		return wss_fail(w, WSS_F_UNSUPPORTED_TOKEN,
 		    "BinarySecurityToken is not an X.509 certificate");
 	if ((der = wss_octets(e->bst, WSS_CERT_MAX, &len)) != NULL)
-		w->cert = pki_cert_der(der, len);
+		w->cert = path ? pki_path_read(der, len, &w->chain) :
+		    pki_cert_der(der, len);
 	free(der);
 	if (w->cert == NULL)
 		return wss_fail(w, WSS_F_INVALID_TOKEN,
@@ -526,6 +529,7 @@ wss_keyinfo_reference(struct examine *e, xmlNodePtr n)
 {
 	xmlNodePtr	 token;
 	char		*uri;
+	char		*type;
 	int		 same;
 
 	token = e->bst != NULL ? e->bst : e->usertoken;
@@ -536,8 +540,11 @@ wss_keyinfo_reference(struct examine *e, xmlNodePtr n)
 	if (!same)
 		return wss_fail(e->w, WSS_F_INVALID_SECURITY,
 		    "KeyInfo does not refer to the token");
-	if (!wss_attr_is(n, "ValueType",
-	    e->bst != NULL ? URI_X509V3 : URI_USERNAME_TOKEN))
+	type = e->bst != NULL ? xml_attr(e->bst, NULL, "ValueType") :
+	    strdup(URI_USERNAME_TOKEN);
+	same = type != NULL && wss_attr_is(n, "ValueType", type);
+	free(type);
+	if (!same)
 		return wss_fail(e->w, WSS_F_UNSUPPORTED_TOKEN,
 		    "reference with another ValueType than its token");
 	return 0;
@@ -788,6 +795,7 @@ wss_free(struct wss *w)
 		freezero(w->password, strlen(w->password));
 	free(w->salt);
 	X509_free(w->cert);
+	sk_X509_pop_free(w->chain, X509_free);
 	wbuf_free(&w->signedinfo);
 	free(w->sigvalue);
 	free(w->nonce);

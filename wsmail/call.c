@@ -73,6 +73,7 @@ session_close(struct session *s)
 	if (s->password != NULL)
 		freezero(s->password, strlen(s->password));
 	X509_free(s->cert);
+	sk_X509_pop_free(s->chain, X509_free);
 	EVP_PKEY_free(s->key);
 	explicit_bzero(s, sizeof(*s));
 }
@@ -235,7 +236,6 @@ session_mackey(struct session *s)
 static int
 session_cert(struct session *s)
 {
-	STACK_OF(X509)	*rest = NULL;
 	uint8_t		*pem;
 	size_t		 len;
 	BIO		*bio;
@@ -246,13 +246,12 @@ session_cert(struct session *s)
 		return EX_CONFIG;
 	}
 	if ((pem = mailfile_read(s->acc->certificate, &len)) == NULL ||
-	    (s->cert = pki_cert_pem(pem, len, &rest)) == NULL) {
+	    (s->cert = pki_cert_pem(pem, len, &s->chain)) == NULL) {
 		fprintf(stderr, "wsmail: %s: no certificate\n",
 		    s->acc->certificate);
 		free(pem);
 		return EX_CONFIG;
 	}
-	sk_X509_pop_free(rest, X509_free);
 	free(pem);
 	if ((pem = mailfile_read(s->acc->key, &len)) != NULL &&
 	    (bio = BIO_new_mem_buf(pem, (int)len)) != NULL) {
@@ -361,7 +360,7 @@ call_compose(struct session *s, const char *ns, const char *op,
 			    sizeof(s->salt), s->iterations);
 			break;
 		case AUTH_CERTIFICATE:
-			soapenv_token_cert(&e, s->cert);
+			soapenv_token_cert(&e, s->cert, s->chain);
 			break;
 		}
 		if (code == 0 && s->acc->auth != AUTH_PASSWORD) {
@@ -427,7 +426,7 @@ answer_signature(struct session *s, struct wss *w, const char *msgid)
 		why = "the answer is not signed";
 	else if (wss_verify_cert(w) == -1)
 		why = w->why;
-	else if (!verify_domain_cert(s->acc, w->cert, NULL,
+	else if (!verify_domain_cert(s->acc, w->cert, w->chain,
 	    addr_domain(s->acc->address), &trusted, &why))
 		;	/* why says it */
 	else if (w->wsa_relatesto == NULL ||

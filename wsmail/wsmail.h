@@ -60,6 +60,7 @@ struct session {
 	uint32_t	 iterations;
 	uint8_t		 mackey[32];
 	X509		*cert;
+	STACK_OF(X509)	*chain;		/* of cert */
 	EVP_PKEY	*key;
 };
 struct answer {

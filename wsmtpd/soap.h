@@ -43,6 +43,7 @@ struct known_cert {
 	TAILQ_ENTRY(known_cert) entry;
 	uint8_t		 sha1[20];
 	X509		*cert;
+	STACK_OF(X509)	*chain;		/* or NULL */
 };
 
 /* What a peer's server has of our certificate. */
@@ -135,9 +136,10 @@ int	 certs_load(struct soap *);	/* 0 or -1 */
 void	 certs_free(struct soap *);
 struct hosted *certs_hosted(const struct soap *, const char *domain);
 int		 certs_is_host(const struct soap *, const char *host);
-X509	*certs_known(struct soap *, const uint8_t sha1[20]);	/* a reference, or NULL */
+/* Sets cert and chain from the thumbprint.  0, or -1: not known. */
+int	 certs_known(struct soap *, struct wss *);
 const char *certs_sigalg(X509 *);	/* the algorithm of its key */
-void	 certs_learn(struct soap *, X509 *);
+void	 certs_learn(struct soap *, const struct wss *);
 /* May a thumbprint do, and how it went. */
 int	 certs_acquainted(struct soap *, const char *from, const char *to);
 void	 certs_met(struct soap *, const char *from, const char *to);

@@ -102,16 +102,16 @@ verdict_signer(struct soap *s, struct verdict *v, struct wss *w,
 	if (!w->has_signature)
 		return 0;
 	if (w->token == WSS_THUMBPRINT)
-		w->cert = certs_known(s, w->thumbprint);
+		(void)certs_known(s, w);
 	if (w->cert == NULL || wss_verify_cert(w) == -1)
 		why = "the answer's signature is wrong";
-	else if (pki_check(s->trust, w->cert, NULL, PKI_DOMAIN,
+	else if (pki_check(s->trust, w->cert, w->chain, PKI_DOMAIN,
 	    wstime_now() / 1000, &why) != PKI_OK)
 		;
 	else if (!pki_names_domain(w->cert, domain))
 		why = "the answer is signed by another domain";
 	else {
-		certs_learn(s, w->cert);
+		certs_learn(s, w);
 		return 0;
 	}
 	verdict_set(v, ST_TEMPFAIL, why);

@@ -186,8 +186,7 @@ auth_result(void *arg, struct imsg *imsg, const char *why)
 static void
 auth_thumbprint(struct request *r)
 {
-	r->w.cert = certs_known(r->s, r->w.thumbprint);
-	if (r->w.cert == NULL) {
+	if (certs_known(r->s, &r->w) == -1) {
 		request_fault_wss(r, WSS_F_TOKEN_UNAVAILABLE,
 		    "unknown thumbprint");
 		return;
@@ -262,7 +261,7 @@ auth_cert_peer(struct request *r)
 		    "Delivery does not say from which domain");
 		return;
 	}
-	if (pki_check(r->s->trust, r->w.cert, NULL, PKI_DOMAIN,
+	if (pki_check(r->s->trust, r->w.cert, r->w.chain, PKI_DOMAIN,
 	    r->rules.now / 1000, &why) != PKI_OK) {
 		request_fault_wss(r, WSS_F_FAILED_AUTH, why);
 		return;
@@ -272,7 +271,7 @@ auth_cert_peer(struct request *r)
 		    "certificate does not name the domain in From");
 		return;
 	}
-	certs_learn(r->s, r->w.cert);
+	certs_learn(r->s, &r->w);
 	r->is_peer = 1;
 	request_authenticated(r);
 }
@@ -290,7 +289,7 @@ auth_cert_domain(struct request *r, struct hosted *h, const char **why)
 		*why = "the domain has no CA for users";
 		return 0;
 	}
-	if (pki_check(h->clients, r->w.cert, NULL, PKI_USER,
+	if (pki_check(h->clients, r->w.cert, r->w.chain, PKI_USER,
 	    r->rules.now / 1000, why) != PKI_OK)
 		return 0;
 	if ((u = conf_user(r->s->p->conf, addr)) == NULL || u->disabled) {
@@ -324,7 +323,7 @@ auth_cert_user(struct request *r)
 		    "wsa:To is not this server");
 		return;
 	}
-	certs_learn(r->s, r->w.cert);
+	certs_learn(r->s, &r->w);
 	request_authenticated(r);
 }
 

@@ -23,6 +23,9 @@ static struct pki_store *certs_store(struct pki_store *,
 		    const char *);
 static struct hosted *certs_domain(const struct conf_domain *);
 static void	 certs_hosted_free(struct hosted *);
+static void	 certs_unlearn(struct known_cert *);
+static void	 certs_keep(struct known_cert *, const struct wss *,
+		    STACK_OF(X509) *);
 static struct acquainted *certs_find(struct soap *, const char *,
 		    const char *);
 
@@ -115,7 +118,7 @@ certs_free(struct soap *s)
 	}
 	while ((k = TAILQ_FIRST(&s->known)) != NULL) {
 		TAILQ_REMOVE(&s->known, k, entry);
-		X509_free(k->cert);
+		certs_unlearn(k);
 		free(k);
 	}
 	while ((a = TAILQ_FIRST(&s->acquainted)) != NULL) {
@@ -166,9 +169,10 @@ certs_sigalg(X509 *cert)
 }
 
 /* Most recently used first. */
-X509 *
-certs_known(struct soap *s, const uint8_t sha1[20])
+int
+certs_known(struct soap *s, struct wss *w)
 {
+	const uint8_t		*sha1 = w->thumbprint;
 	struct known_cert	*k;
 
 	TAILQ_FOREACH(k, &s->known, entry)
@@ -176,42 +180,64 @@ certs_known(struct soap *s, const uint8_t sha1[20])
 			break;
 	if (k == NULL) {
 		s->st.thumbprint_misses++;
-		return NULL;
+		return -1;
 	}
+	if (k->chain != NULL && (w->chain = X509_chain_up_ref(k->chain)) ==
+	    NULL)
+		return -1;
 	TAILQ_REMOVE(&s->known, k, entry);
 	TAILQ_INSERT_HEAD(&s->known, k, entry);
 	s->st.thumbprint_hits++;
 	X509_up_ref(k->cert);
-	return k->cert;
+	w->cert = k->cert;
+	return 0;
+}
+
+static void
+certs_unlearn(struct known_cert *k)
+{
+	X509_free(k->cert);
+	sk_X509_pop_free(k->chain, X509_free);
+}
+
+static void
+certs_keep(struct known_cert *k, const struct wss *w,
+    STACK_OF(X509) *chain)
+{
+	X509_up_ref(w->cert);
+	k->cert = w->cert;
+	k->chain = chain;
 }
 
 /* Only from requests that passed every check. */
 void
-certs_learn(struct soap *s, X509 *cert)
+certs_learn(struct soap *s, const struct wss *w)
 {
+	STACK_OF(X509)		*chain = NULL;
 	struct known_cert	*k;
 	uint8_t			 sha1[20];
 
-	if (pki_thumbprint(cert, sha1) == -1)
+	if (pki_thumbprint(w->cert, sha1) == -1 || (w->chain != NULL &&
+	    (chain = X509_chain_up_ref(w->chain)) == NULL))
 		return;
 	TAILQ_FOREACH(k, &s->known, entry)
 		if (memcmp(k->sha1, sha1, sizeof(sha1)) == 0) {
 			/* The newest: a collision of SHA-1 gains nothing. */
-			X509_up_ref(cert);
-			X509_free(k->cert);
-			k->cert = cert;
+			certs_unlearn(k);
+			certs_keep(k, w, chain);
 			return;
 		}
 	if (s->nknown == CERTS_KNOWN_MAX) {
 		k = TAILQ_LAST(&s->known, known_certs);
 		TAILQ_REMOVE(&s->known, k, entry);
-		X509_free(k->cert);
+		certs_unlearn(k);
 		s->nknown--;
-	} else if ((k = calloc(1, sizeof(*k))) == NULL)
+	} else if ((k = calloc(1, sizeof(*k))) == NULL) {
+		sk_X509_pop_free(chain, X509_free);
 		return;
+	}
 	memcpy(k->sha1, sha1, sizeof(k->sha1));
-	X509_up_ref(cert);
-	k->cert = cert;
+	certs_keep(k, w, chain);
 	TAILQ_INSERT_HEAD(&s->known, k, entry);
 	s->nknown++;
 }

@@ -136,7 +136,7 @@ hop_compose(struct hop *hp)
 	hp->whole = hp->again || !certs_acquainted(hp->s, j->from_domain,
 	    j->domain);
 	if (hp->whole)
-		soapenv_token_cert(e, h->cert);
+		soapenv_token_cert(e, h->cert, h->chain);
 	else
 		soapenv_token_thumbprint(e, h->cert);
 	hop_content(hp, &content);

@@ -108,7 +108,7 @@ request_finish(struct request *r, uint32_t status, int sign)
 	}
 	soapenv_timestamp(e, wstime_now(),
 	    (unsigned int)soap_limit(r->s, LIM_REQUEST_LIFETIME));
-	soapenv_token_cert(e, h->cert);
+	soapenv_token_cert(e, h->cert, h->chain);
 	text = soapenv_signedinfo(e, certs_sigalg(h->cert));
 	if (text == NULL || soap_ask_sign(r->s, r->domain, text, reply_signed,
 	    r) == -1)

@@ -45,6 +45,7 @@ static void	 test_constraints(void);
 static void	 test_crl(void);
 static void	 test_names(void);
 static void	 test_reading(void);
+static void	 test_path(void);
 
 static const struct spec authority = {
 	.basic = "critical,CA:TRUE", .usage = "critical,keyCertSign,cRLSign",
@@ -544,6 +545,69 @@ test_reading(void)
 	unmake(&p);
 }
 
+/* A certificate with its chain, and what is not one. */
+static void
+test_path(void)
+{
+	STACK_OF(X509)	*chain = sk_X509_new_null(), *out;
+	const struct spec	 spec = { .san = "DNS:a.test", .until = DAY };
+	struct pair	 leaf = make(&spec, &root);
+	X509		*x;
+	uint8_t		*der, *bad;
+	size_t		 len, i, n;
+
+	X509_up_ref(root.x);
+	if (chain == NULL || sk_X509_push(chain, root.x) == 0)
+		exit(1);
+	der = pki_path_der(leaf.x, chain, &len);
+	ok(der != NULL, "a path is written");
+	x = pki_path_read(der, len, &out);
+	ok(x != NULL && X509_cmp(x, leaf.x) == 0, "the subject's is last");
+	ok(sk_X509_num(out) == 1 &&
+	    X509_cmp(sk_X509_value(out, 0), root.x) == 0, "its issuer's first");
+	X509_free(x);
+	sk_X509_pop_free(out, X509_free);
+
+	for (n = i = 0; i < len; i++) {
+		bad = malloc(i + 1);	/* exact, for the sanitizers */
+		memcpy(bad, der, i);
+		n += pki_path_read(bad, i, &out) != NULL || out != NULL;
+		free(bad);
+	}
+	ok(n == 0, "cut anywhere, it is none");
+	bad = malloc(len + 1);
+	memcpy(bad, der, len);
+	bad[len] = 0;
+	ok(pki_path_read(bad, len + 1, &out) == NULL, "nor with more behind");
+	free(bad);
+	free(der);
+	der = pki_der(leaf.x, &len);
+	ok(pki_path_read(der, len, &out) == NULL, "nor a certificate alone");
+	ok(pki_path_read("\x30\x00", 2, &out) == NULL, "nor an empty one");
+	ok(pki_path_read("\x30\x80\x00\x00", 4, &out) == NULL,
+	    "nor one of indefinite length");
+	free(der);
+
+	for (i = 1; i < PKI_PATH_MAX; i++) {
+		X509_up_ref(root.x);
+		if (sk_X509_push(chain, root.x) == 0)
+			exit(1);
+	}
+	der = pki_path_der(leaf.x, chain, &len);
+	ok(der != NULL && pki_path_read(der, len, &out) == NULL,
+	    "nor one that is too long");
+	free(der);
+	X509_free(sk_X509_pop(chain));
+	der = pki_path_der(leaf.x, chain, &len);
+	x = der == NULL ? NULL : pki_path_read(der, len, &out);
+	ok(x != NULL, "the longest");
+	X509_free(x);
+	sk_X509_pop_free(out, X509_free);
+	free(der);
+	sk_X509_pop_free(chain, X509_free);
+	unmake(&leaf);
+}
+
 int
 main(void)
 {
@@ -556,6 +620,7 @@ main(void)
 	test_crl();
 	test_names();
 	test_reading();
+	test_path();
 	unmake(&root);
 	return done_testing();
 }

@@ -408,7 +408,7 @@ compose(const char *ns, const char *op, const char *content, struct wbuf *out)
 	if (q.login == MAC)
 		soapenv_token_mac(&e, q.user, salt, sizeof(salt), 1000);
 	if (q.login == CERT)
-		soapenv_token_cert(&e, c->x);
+		soapenv_token_cert(&e, c->x, NULL);
 	if (q.login == THUMB)
 		soapenv_token_thumbprint(&e, c->x);
 	wbuf_puts(&w, content);
@@ -535,7 +535,7 @@ test_envelope(void)
 	ok(wss_digest(e.security.data, e.security.len, digest) == 0,
 	    "UsernameToken is canonical");
 	wbuf_free(&e.security);
-	soapenv_token_cert(&e, cert_a.x);
+	soapenv_token_cert(&e, cert_a.x, NULL);
 	ok(wss_digest(e.security.data, e.security.len, digest) == 0,
 	    "BinarySecurityToken is canonical");
 	soapenv_free(&e);
