@@ -4,6 +4,7 @@
 #	make deps		installs the packages that are missing (see packages)
 #	make demo, demo-stop	two domains on this machine; ends them
 #	make regress [T=unit]	the tests, or those below regress/unit
+#	make soak [MINUTES=3]	load and faults for so long, an exact ledger
 #	make lint		what CI asks of the sources and the manuals
 #	make install [DESTDIR=], uninstall, dist, clean
 # Flags, paths and the version are in Makefile.inc.
@@ -14,11 +15,12 @@ SUBDIRS =	lib wsmtpd wsqueue wslocal wsctl wsmail
 TESTDIRS =	regress/unit
 JOBS !=		getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 T =
+MINUTES =	3
 
 MAN1 =		man/wsmail.1
 MAN5 =		man/wsmtpd.conf.5 man/wsmtpd-users.5 man/wsemail-store.5 \
 		man/wsemail-log.5
-MAN7 =		man/wsemail.7
+MAN7 =		man/wsemail.7 man/wsemail-reliability.7
 MAN8 =		man/wsmtpd.8 man/wsqueue.8 man/wslocal.8 man/wsctl.8 \
 		man/wsctl-ca.8
 CHILDREN =	wsmtpd/wsmtpd-control wsmtpd/wsmtpd-frontend \
@@ -55,6 +57,10 @@ regress: deps
 	@$(MAKE) $(TESTDIRS)
 	@sh regress/regress.sh -j $(JOBS) $(T)
 
+soak: deps
+	@$(MAKE) all
+	@MINUTES=$(MINUTES) WS_TIMEOUT=0 sh regress/run.sh regress/soak.sh
+
 lint:
 	@sh regress/lint.sh
 
@@ -86,5 +92,5 @@ clean:
 	    exit 1; done
 	rm -f .flags .depend.mk
 
-.PHONY: all have-packages deps demo demo-stop regress lint install uninstall \
+.PHONY: all have-packages deps demo demo-stop regress soak lint install uninstall \
 	dist clean $(SUBDIRS) $(TESTDIRS)

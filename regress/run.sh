@@ -16,7 +16,7 @@ trap 'cd /; rm -rf "$dir"' EXIT
 trap 'exit 1' HUP INT TERM
 cd "$dir" || exit 1
 if [ "$(head -c 2 "$test")" = '#!' ]; then
-	timeout 900 sh "$test"
+	timeout "${WS_TIMEOUT:-900}" sh "$test"
 else
-	timeout 900 "$test"
+	timeout "${WS_TIMEOUT:-900}" "$test"
 fi
