@@ -18,7 +18,9 @@ out_put(FILE *f, struct wbuf *w)
 {
 	if (w->error != 0)
 		errx(EX_OSERR, "out of memory");
-	if (fwrite(w->data, 1, w->len, f) != w->len && f == stdout)
+	/* Of nothing there is no data, which fwrite(3) may not get. */
+	if (w->len > 0 && fwrite(w->data, 1, w->len, f) != w->len &&
+	    f == stdout)
 		err(EX_IOERR, "writing");
 	wbuf_free(w);
 }

@@ -39,6 +39,10 @@ rc() {
 	chmod 600 "$t_rc"
 }
 
+# Whose file of accounts is nobody's.
+HOME=$T
+export HOME
+
 inst_ca
 inst_new capricorn
 inst_user capricorn alice
