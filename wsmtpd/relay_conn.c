@@ -316,10 +316,18 @@ relay_conn_addrs(const struct relay_dns_answer *a, void *arg)
 	relay_conn_next(c);
 }
 
-/* The address in turn, or the next target. */
+/* The address in turn, or the next target, while there is anybody to do it for. */
 static void
 relay_conn_next(struct relay_conn *c)
 {
+	struct relay_domain	*d = c->domain;
+
+	/* A long list of dead servers outlives the job; its sockets must not. */
+	if (d->nwaiting == 0) {
+		relay_conn_free(c);
+		relay_pool_gc(d);
+		return;
+	}
 	if (c->iaddr < c->naddr) {
 		relay_conn_open(c);
 		return;

@@ -44,7 +44,7 @@ static struct kid	 kid;
 static struct imsgbuf	 soap;
 static struct conf	*conf;
 static pid_t		 dns_pid;
-static uint16_t		 dns_port, closed_port;
+static uint16_t		 dns_port, closed_port, tarpit_port;
 
 static __dead void serve(enum mode, int, const struct testcert *);
 static __dead void serve_one(enum mode, struct tls *, int, int);
@@ -68,6 +68,7 @@ static void	 test_answers(void);
 static void	 test_pool(void);
 static void	 test_limit(void);
 static void	 test_slow(void);
+static void	 test_tarpit(void);
 static void	 test_cache(void);
 static void	 test_reload(void);
 static void	 test_bad_post(void);
@@ -255,6 +256,8 @@ dns_start(void)
 	SRV("noaddr", 10, "missing.test", server[S_GOOD].port);
 	SRV("noaddr2", 10, "missing.test", server[S_GOOD].port);
 	SRV("noaddr2", 20, "host.test", server[S_GOOD].port);
+	for (i = 0; i < 20; i++)
+		SRV("tarpit", 10 + i, "host.test", tarpit_port);
 	ARG("--srv-host=_wsemail._tcp.none.test");
 	/* More than fits a datagram: asked again over TCP. */
 	for (i = 0; i < 40; i++)
@@ -544,6 +547,37 @@ test_slow(void)
 	kid_reload(&kid, conf);
 }
 
+/* Many servers that say nothing: no connection is made for a job that is gone. */
+static void
+test_tarpit(void)
+{
+	struct relay_result	 res;
+	struct imsg		 imsg;
+	struct timespec		 ts = { 0, 10000000 };
+	int64_t			 open, tried, end;
+
+	conf->limit[LIM_RELAY_TIMEOUT] = 3;
+	kid_reload(&kid, conf);
+	open = kid_stat(&kid, "connections_open");
+	post(8, "tarpit.test", "x");
+	if (result(8, &res, &imsg)) {
+		is_int(res.result, RELAY_TEMP, "it times out");
+		relay_result_free(&res);
+		imsg_free(&imsg);
+	}
+	tried = kid_stat(&kid, "connections_tried");
+	end = testnet_clock() + 8000;
+	while (kid_stat(&kid, "connections_open") > open &&
+	    testnet_clock() < end)
+		nanosleep(&ts, NULL);
+	ok(kid_stat(&kid, "connections_open") <= open,
+	    "the attempts end with it");
+	ok(kid_stat(&kid, "connections_tried") - tried <= 1,
+	    "and no other is begun");
+	conf->limit[LIM_RELAY_TIMEOUT] = 30;
+	kid_reload(&kid, conf);
+}
+
 static void
 test_cache(void)
 {
@@ -640,7 +674,7 @@ main(void)
 	    "DNS:garbage.test,DNS:large.test,DNS:chunked.test,"
 	    "DNS:silent.test,DNS:toeof.test,DNS:cut.test,DNS:interim.test";
 	char	 dir[] = "/tmp/ws_relay.XXXXXX", *crl;
-	int	 i;
+	int	 i, tarpit;
 
 	signal(SIGPIPE, SIG_IGN);
 	testdir_enter(dir);
@@ -651,6 +685,8 @@ main(void)
 	testcert_issue(&revoked, &ca, "revoked.test");
 	crl = testcert_crl(&ca, revoked.x);
 	close(testnet_listen("127.0.0.1", &closed_port));
+	/* Connects, as the kernel does it; nobody ever answers. */
+	tarpit = testnet_listen("127.0.0.1", &tarpit_port);
 	atexit(end_all);
 	for (i = 0; i < S_MAX; i++)
 		server_start((enum mode)i, i == S_UNTRUSTED ? &untrusted :
@@ -672,12 +708,14 @@ main(void)
 	test_pool();
 	test_limit();
 	test_slow();
+	test_tarpit();
 	test_cache();
 	test_bad_post();
 	test_reload();
 	test_shutdown();
 
 	end_all();
+	close(tarpit);
 	conf_free(conf);
 	free(crl);
 	testcert_free(&ca);
