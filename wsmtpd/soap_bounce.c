@@ -3,7 +3,9 @@
  * Notices to a sender: what could not be delivered, or is late.  wsqueue asks
  * for one (IMSG_SOAP_BOUNCE_JOB); it is composed as an ordinary message from
  * postmaster, signed, and submitted under the job's id.  Without one, an
- * empty submission says that it could not be composed.
+ * empty submission says that it could not be composed.  Like mail with an empty
+ * return path it asks every server on its way for no notice about itself:
+ * two postmasters whose mail goes astray must not answer each other for ever.
  */
 #include "compat.h"
 
@@ -189,6 +191,7 @@ notice_write(struct notice *n)
 	m->msgid = wsmsg_msgid_new(n->job.domain);
 	m->inreplyto = strdup(n->job.orig.msgid);
 	m->timestamp = wstime_now();
+	m->flags = FLAG_DELETE_UNDELIVERABLE;
 	if ((m->rcpt = calloc(1, sizeof(*m->rcpt))) != NULL &&
 	    (m->rcpt[0] = strdup(n->job.to)) != NULL)
 		m->nrcpt = 1;

@@ -1242,6 +1242,9 @@ test_bounce(void)
 	    "\"><Kind>failed</Kind>", 24) != NULL && memmem(s.body,
 	    s.body_len, "<InReplyTo>" MSGID, 27) != NULL,
 	    "machine readable");
+	ok(s.facts.flags == FLAG_DELETE_UNDELIVERABLE && memmem(s.body,
+	    s.body_len, "<MessageFlags>2<", 16) != NULL,
+	    "no other server is to bounce it");
 	submit_free(&s);
 }
 
