@@ -68,7 +68,9 @@ blob_init(const char *dir)
 		if (blob_mkdir(dir, name) == -1)
 			return -1;
 	}
-	return blob_sync_dir("body");
+	if (blob_sync_dir("body") == -1)
+		return -1;
+	return blob_sync_dir(dir);
 }
 
 /* tmp/<id>, or body/<last two digits>/<id>: ids grow, so these vary most. */

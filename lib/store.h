@@ -11,7 +11,8 @@
  * EILSEQ: the record or page does not read (quarantine it; store_get() hands
  * out what is there all the same, a cursor hands out such a record with an
  * empty value, which no codec takes); EIO and ENOSPC as from the system;
- * after EFAULT the environment is lost: exit, recover.
+ * after EFAULT the environment is lost (also when a commit or a checkpoint
+ * could not be synced): exit, recover.
  */
 #ifndef STORE_H
 #define STORE_H

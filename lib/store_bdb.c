@@ -66,6 +66,7 @@ struct store {
 };
 
 static int	 store_error(struct store *, int);
+static int	 store_sync_error(struct store *, int);
 static void	 store_errcall(const DB_ENV *, const char *, const char *);
 static void	 store_msgcall(const DB_ENV *, const char *);
 static int	 store_lock_dir(struct store *);
@@ -131,6 +132,23 @@ store_error(struct store *s, int ret)
 			errno = EIO;
 		return -1;
 	}
+}
+
+/*
+ * Of a commit or a checkpoint.  After an fsync(2) that failed the kernel takes
+ * the pages for clean, so that the next one succeeds without them: nothing
+ * that is written later may be trusted before recovery has read what is there.
+ */
+static int
+store_sync_error(struct store *s, int ret)
+{
+	if (store_error(s, ret) == 0)
+		return 0;
+	if (errno == EIO) {
+		s->broken = 1;
+		errno = EFAULT;
+	}
+	return -1;
 }
 
 static void
@@ -384,7 +402,7 @@ store_commit(struct store_txn *t, int sync)
 
 	ret = t->txn->commit(t->txn, sync ? DB_TXN_SYNC : DB_TXN_WRITE_NOSYNC);
 	free(t);
-	return store_error(s, ret);
+	return store_sync_error(s, ret);
 }
 
 void
@@ -669,7 +687,7 @@ int
 store_maintain(struct store *s, int force)
 {
 	s->errstr[0] = '\0';
-	return store_error(s, s->env->txn_checkpoint(s->env,
+	return store_sync_error(s, s->env->txn_checkpoint(s->env,
 	    force ? 0 : STORE_CKP_KB, 0, force ? DB_FORCE : 0));
 }
 
