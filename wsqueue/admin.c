@@ -657,7 +657,7 @@ admin_load_paused(struct queue *q)
 	struct store_cursor	*c;
 	struct store_val	 k;
 	char			 name[ADDR_DOMAIN_MAX + 1];
-	int			 ret;
+	int			 ret, error;
 
 	if ((c = store_cursor(q->db.pause, NULL)) == NULL)
 		return -1;
@@ -670,8 +670,10 @@ admin_load_paused(struct queue *q)
 		admin_pause_apply(q, name, 1);
 		log_info("queue: %s is paused", name);
 	}
+	error = errno;
 	store_cursor_close(c);
-	return errno == ENOENT ? 0 : -1;
+	errno = error;
+	return error == ENOENT ? 0 : -1;
 }
 
 static void

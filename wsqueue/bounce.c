@@ -300,6 +300,8 @@ bounce_send(struct bounce *b, struct chan *c, int64_t now)
 	/* Whatever happens below: it is looked at again. */
 	bounce_put(b, BS_WAIT, now + BOUNCE_LATER);
 	if (qdb_msg_get(&q->db, NULL, b->qid, &msg) == -1) {
+		if (errno == ENOENT && m->pend != 0)
+			return;	/* it goes with the open transaction */
 		if (errno == EILSEQ || errno == ENOENT)
 			queue_quarantine_msg(q, b->qid, "facts do not read");
 		else
@@ -452,6 +454,16 @@ bounce_forget(struct queue *q, struct sched_msg *m)
 		b->orphan = 1;
 	else
 		bounce_free(b);
+}
+
+void
+bounce_clock_set(struct queue *q, int64_t step)
+{
+	struct bounce	*b;
+
+	/* All by the same: their order stays. */
+	RB_FOREACH(b, bounce_tree, &q->bounces)
+		b->when += step;
 }
 
 void

@@ -44,6 +44,7 @@ struct load {			/* an item with all that its delivery needs */
 	uint32_t		 attempts;
 	uint32_t		 nrno;		/* of the item, readable or not */
 	uint32_t		*rno;
+	int			 changing;	/* the open transaction removes some */
 	struct qdb_msg		 msg;
 	uint8_t			*body;
 	uint32_t		 n;
@@ -102,6 +103,12 @@ load_envs(struct load *l)
 		}
 		if (errno != EILSEQ && errno != ENOENT)
 			return -1;
+		if (errno == ENOENT && l->changing) {
+			/* It goes with the commit; or that fails. */
+			queue_wait_again(q, l->msg.qid, &l->rno[i], 1,
+			    wstime_now() + DELIVER_AGAIN, l->attempts);
+			continue;
+		}
 		queue_quarantine_env(q, l->msg.qid, l->rno[i],
 		    errno == ENOENT ? "record is missing" :
 		    "record does not read");
@@ -123,11 +130,18 @@ load_item(struct load *l, struct queue *q, struct sched_item *it)
 	l->dest = it->dest;
 	l->attempts = it->attempts;
 	l->nrno = it->nrno;
+	l->changing = it->msg->pend != 0;
 	/* A copy: the item may end before we do. */
 	if ((l->rno = calloc(it->nrno, sizeof(*l->rno))) == NULL)
 		fatal("queue");
 	memcpy(l->rno, it->rno, it->nrno * sizeof(*l->rno));
 	if (qdb_msg_get(&q->db, NULL, qid, &l->msg) == -1) {
+		if (errno == ENOENT && l->changing) {
+			queue_wait_again(q, qid, l->rno, l->nrno,
+			    wstime_now() + DELIVER_AGAIN, l->attempts);
+			load_free(l);
+			return -1;
+		}
 		if (errno == EILSEQ || errno == ENOENT) {
 			queue_quarantine_msg(q, qid, "facts do not read");
 			load_free(l);
@@ -560,13 +574,33 @@ void
 deliver_peer_down(struct queue *q, struct chan *c)
 {
 	struct flight	*f, *next;
-	int64_t		 again = wstime_now() + DELIVER_AGAIN;
+	int64_t		 now = wstime_now(), wait;
+	uint32_t	 i;
 
+	/*
+	 * Perhaps one of these was its death: what has been there at several
+	 * is held back for longer and longer, so that the rest gets through.
+	 */
 	for (f = TAILQ_FIRST(&q->flight_list); f != NULL; f = next) {
 		next = TAILQ_NEXT(f, entry);
-		if (f->chan == c)
-			flight_again(q, f, again);
+		if (f->chan != c)
+			continue;
+		wait = DELIVER_AGAIN;
+		for (i = 0; i < f->attempts &&
+		    wait < (int64_t)q->p->conf->retry_max * 1000; i++)
+			wait *= 2;
+		f->attempts++;
+		flight_again(q, f, now + wait);
 	}
+}
+
+void
+deliver_clock_set(struct queue *q, int64_t step)
+{
+	struct flight	*f;
+
+	TAILQ_FOREACH(f, &q->flight_list, entry)
+		f->started += step;
 }
 
 /* An answer that never comes: soap or wslocal has lost the request. */

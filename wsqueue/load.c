@@ -30,6 +30,8 @@ struct loader {
 struct loading {		/* one message */
 	struct queue		*q;
 	uint64_t		 qid;
+	int64_t			 now;
+	int64_t			 latest;	/* anything may wait until then */
 	struct sched_msg	*m;
 	struct placing		*pl;
 	uint32_t		 npl, cap;
@@ -252,6 +254,9 @@ load_one(struct loader *l, uint64_t qid, int has_msg)
 	memset(&msg, 0, sizeof(msg));
 	ld.q = q;
 	ld.qid = qid;
+	ld.now = wstime_now();
+	ld.latest = ld.now + (int64_t)q->p->conf->retry_max * 10 *
+	    (100 + (int64_t)q->p->conf->retry_jitter);
 	if (has_msg && qdb_msg_get(&q->db, NULL, qid, &msg) == -1) {
 		if (errno != EILSEQ)
 			return -1;
@@ -349,7 +354,8 @@ load_env(struct loading *ld, uint32_t rno, const struct store_val *v)
 	pl->addr = e.addr;
 	e.addr = NULL;
 	pl->rno = rno;
-	pl->next = e.next;
+	/* The clock was set back meanwhile: no wait is longer than this. */
+	pl->next = e.next > ld->latest ? ld->now : e.next;
 	pl->attempts = e.attempts;
 	qdb_env_free(&e);
 	return 0;

@@ -474,6 +474,7 @@ qdb_dedup_put(struct qdb *db, struct store_txn *txn, const uint8_t key[32],
 	wbuf_i64(&w, d->until);
 	wbuf_u64(&w, d->qid);
 	wbuf_raw(&w, d->digest, sizeof(d->digest));
+	db->ndedup++;
 	return qdb_put_wbuf(db->dedup, txn, key, 32, &w);
 }
 
@@ -506,6 +507,7 @@ qdb_replay_put(struct qdb *db, struct store_txn *txn, const struct replay *rp)
 	wbuf_init(&w);
 	wbuf_u8(&w, QDB_RECORD);
 	wbuf_i64(&w, rp->until);
+	db->nreplay++;
 	return qdb_put_wbuf(db->replay, txn, rp->key, sizeof(rp->key), &w);
 }
 

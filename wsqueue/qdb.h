@@ -24,6 +24,8 @@ struct qdb {
 	struct store_table	*pause;		/* name -> since */
 	struct store_table	*quarantine;	/* table, key -> reason, record */
 	int64_t			 low;		/* latest until swept from replay */
+	uint64_t		 nreplay;	/* keys noted since the sweep looked */
+	uint64_t		 ndedup;
 };
 
 #define QM_BOUNCE	0x1	/* composed by us about another message */

@@ -260,6 +260,16 @@ resolve_walk(struct walk *w, const char *addr)
 			resolve_refuse(w->res, ST_NOUSER, "no such user here");
 		return 0;
 	}
+	/*
+	 * A peer's alias led here, and ours leads back to it.  The peer would
+	 * take it for a repeat: nobody would have the mail or hear of it.
+	 */
+	if (w->depth > 0 && !dir_is_user(w->dir, addr) &&
+	    strcmp(addr, w->orig) == 0) {
+		resolve_refuse(w->res, ST_LOOP,
+		    "aliases of two servers name each other");
+		return 0;
+	}
 	orig = w->depth > 0 ? w->path[0] : w->orig;
 	if (resolve_push(w->res, addr, orig) == -1)
 		return -1;

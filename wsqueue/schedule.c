@@ -3,7 +3,8 @@
  * The schedule (schedule.h).  Each destination is in one of three places: in
  * `when` (keyed by its earliest item) while that lies ahead, in `due` (a
  * queue: they take turns) once it has come, nowhere while it has nothing to
- * wait for, is paused, or has all it may have under way.
+ * wait for, is paused, or has all it may have under way.  One that has nothing
+ * at all is in `idle` until sched_reap() frees it.
  */
 #include "compat.h"
 
@@ -73,6 +74,7 @@ sched_init(struct sched *s)
 	memset(s, 0, sizeof(*s));
 	RB_INIT(&s->msgs);
 	RB_INIT(&s->dests);
+	TAILQ_INIT(&s->idle);
 	for (i = 0; i < SCHED_NCLASS; i++) {
 		RB_INIT(&s->when[i]);
 		TAILQ_INIT(&s->due[i]);
@@ -218,7 +220,37 @@ sched_dest_unlink(struct sched *s, struct sched_dest *d)
 		RB_REMOVE(sched_when, &s->when[d->class], d);
 	else if (d->where == SD_DUE)
 		TAILQ_REMOVE(&s->due[d->class], d, dentry);
+	else if (d->where == SD_IDLE)
+		TAILQ_REMOVE(&s->idle, d, dentry);
 	d->where = SD_OFF;
+}
+
+void
+sched_reap(struct sched *s)
+{
+	struct sched_dest	*d;
+
+	while ((d = TAILQ_FIRST(&s->idle)) != NULL) {
+		sched_dest_unlink(s, d);
+		RB_REMOVE(sched_dests, &s->dests, d);
+		free(d->domain);
+		free(d);
+	}
+}
+
+void
+sched_shift(struct sched *s, int64_t step)
+{
+	struct sched_dest	*d;
+	struct sched_item	*it;
+
+	/* All keys by the same: the order in each tree stays. */
+	RB_FOREACH(d, sched_dests, &s->dests) {
+		RB_FOREACH(it, sched_items, &d->waiting)
+			it->next += step;
+		if (d->where == SD_WHEN)
+			d->first += step;
+	}
 }
 
 /*
@@ -233,6 +265,10 @@ sched_dest_place(struct sched *s, struct sched_dest *d)
 	first = RB_MIN(sched_items, &d->waiting);
 	if (first == NULL || d->paused || !sched_dest_has_room(s, d)) {
 		sched_dest_unlink(s, d);
+		if (first == NULL && !d->paused && d->inflight == 0) {
+			TAILQ_INSERT_TAIL(&s->idle, d, dentry);
+			d->where = SD_IDLE;
+		}
 		return;
 	}
 	if (d->where == SD_DUE || (d->where == SD_WHEN &&

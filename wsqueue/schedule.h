@@ -70,7 +70,7 @@ struct sched_dest {
 	int64_t			 first;		/* key while in `when` */
 	enum sched_class	 class;
 	int			 paused;
-	enum { SD_OFF, SD_WHEN, SD_DUE } where;
+	enum { SD_OFF, SD_WHEN, SD_DUE, SD_IDLE } where;
 	char			*domain;
 };
 
@@ -79,6 +79,7 @@ struct sched {
 	struct sched_dests	 dests;
 	struct sched_when	 when[SCHED_NCLASS];
 	TAILQ_HEAD(, sched_dest) due[SCHED_NCLASS];
+	TAILQ_HEAD(, sched_dest) idle;	/* to be forgotten by sched_reap() */
 	size_t			 inflight[SCHED_NCLASS];
 	size_t			 limit[SCHED_NCLASS];
 	size_t			 dest_limit;	/* relay, per destination; 0: none */
@@ -103,6 +104,10 @@ struct sched_dest *sched_dest_get(struct sched *, const char *domain,
 	    enum sched_class);
 struct sched_dest *sched_dest_find(struct sched *, const char *domain);
 struct sched_dest *sched_dest_next(struct sched *, struct sched_dest *);
+/* Frees destinations that nothing is for: a pointer to one is void after it. */
+void	 sched_reap(struct sched *);
+/* All that waits is due so much later (earlier, below 0): the clock was set. */
+void	 sched_shift(struct sched *, int64_t);
 void	 sched_dest_limit(struct sched *, size_t);
 void	 sched_dest_class(struct sched *, struct sched_dest *,
 	    enum sched_class);

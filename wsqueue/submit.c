@@ -59,6 +59,8 @@ static int	 submit_refuse_rcpt(struct submission *, const char *,
 		    uint32_t, const char *);
 static void	 submit_tempfail(struct submission *, const char *);
 static int	 submit_judge(struct submission *, struct store_txn *);
+static int	 submit_known(struct queue *, struct store_txn *,
+		    const uint8_t[32], const uint8_t[32]);
 static int	 submit_judge_user(struct submission *, struct store_txn *);
 static int	 submit_judge_peer(struct submission *, struct store_txn *);
 static int	 submit_judge_peer_rcpt(struct submission *,
@@ -238,12 +240,29 @@ submit_judge(struct submission *sub, struct store_txn *txn)
 	return ret;
 }
 
+/*
+ * Was this accepted before?  0: no; 1: yes; 2: it was another message; -1:
+ * the store failed.
+ */
+static int
+submit_known(struct queue *q, struct store_txn *txn, const uint8_t key[32],
+    const uint8_t digest[32])
+{
+	struct qdb_dedup	d;
+
+	if (qdb_dedup_get(&q->db, txn, key, &d) == -1)
+		/* A record that does not read is still one: it was here. */
+		return errno == ENOENT ? 0 : errno == EILSEQ ? 1 : -1;
+	if (d.until < wstime_now())
+		return 0;
+	return memcmp(d.digest, digest, sizeof(d.digest)) == 0 ? 1 : 2;
+}
+
 static int
 submit_judge_user(struct submission *sub, struct store_txn *txn)
 {
 	struct queue		*q = sub->q;
 	struct submit		*s = &sub->s;
-	struct qdb_dedup	 d;
 	uint8_t			 key[32];
 	uint32_t		 i;
 	int			 ret;
@@ -251,9 +270,10 @@ submit_judge_user(struct submission *sub, struct store_txn *txn)
 	if (qdb_dedup_key(key, SUBMIT_USER, s->principal,
 	    s->facts.msgid) == -1)
 		return -1;
-	if (qdb_dedup_get(&q->db, txn, key, &d) == 0 &&
-	    d.until >= wstime_now()) {
-		if (memcmp(d.digest, s->facts.intent, sizeof(d.digest)) != 0) {
+	if ((ret = submit_known(q, txn, key, s->facts.intent)) == -1)
+		return -1;
+	if (ret != 0) {
+		if (ret == 2) {
 			submit_set(sub, ST_BAD,
 			    "this MessageId was used for another message");
 			return 0;
@@ -284,7 +304,6 @@ submit_judge_peer_rcpt(struct submission *sub, struct store_txn *txn,
 {
 	struct queue		*q = sub->q;
 	struct rcpt		*rc = &sub->s.rcpt[i];
-	struct qdb_dedup	 d;
 	uint8_t			 key[32];
 	int			 ret;
 
@@ -294,10 +313,11 @@ submit_judge_peer_rcpt(struct submission *sub, struct store_txn *txn,
 	if (qdb_dedup_key(key, SUBMIT_PEER, rc->addr,
 	    sub->s.facts.msgid) == -1)
 		return -1;
-	if (qdb_dedup_get(&q->db, txn, key, &d) == 0 &&
-	    d.until >= wstime_now()) {
+	if ((ret = submit_known(q, txn, key, digest)) == -1)
+		return -1;
+	if (ret != 0) {
 		sub->known[i] = 1;
-		if (memcmp(d.digest, digest, sizeof(d.digest)) == 0)
+		if (ret == 1)
 			return 0;
 		return submit_refuse_rcpt(sub, rc->addr, ST_BAD,
 		    "this MessageId was used for another message");

@@ -9,6 +9,7 @@
 #include <openssl/evp.h>
 
 #include <errno.h>
+#include <time.h>
 
 #include "addr.h"
 #include "log.h"
@@ -16,7 +17,10 @@
 #include "wstime.h"
 #include "wsqueue.h"
 
-#define SWEEP_SLICE	4000		/* records a second and table */
+#define SWEEP_SLICE	4000		/* records a second and table, at least */
+#define SWEEP_FACTOR	4		/* and so many for each that was noted */
+#define SWEEP_MAX	40000		/* and not more */
+#define CLOCK_STEP	2000		/* ms: more than this was set by somebody */
 #define QUEUE_RATES	16384	/* users and peers whose rates are known */
 #define SHUTDOWN_WAIT	3		/* s for what is under way */
 
@@ -36,9 +40,13 @@ static __dead void queue_exit(struct queue *);
 static void	 queue_run(evutil_socket_t, short, void *);
 static void	 queue_tick(evutil_socket_t, short, void *);
 static int64_t	 queue_wake(struct queue *, int64_t);
-static void	 queue_sweep(struct queue *);
-static int	 queue_sweep_find(struct queue *, struct store_table *,
+static void	 queue_clock(struct queue *, int64_t);
+static void	 queue_sweep(struct queue *, struct queue_sweep *,
+		    struct store_table *, uint64_t *);
+static int	 queue_sweep_find(struct queue_sweep *, struct store_table *,
 		    uint8_t (*)[32], size_t, size_t *, int64_t *);
+static int	 queue_sweep_delete(struct queue *, struct store_table *,
+		    uint8_t (*)[32], size_t, int64_t);
 
 static const struct proc_ops queue_ops = {
 	.me = P_QUEUE,
@@ -277,10 +285,13 @@ queue_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	q->space = store_free_space(q->db.store);
+	queue_clock(q, wstime_now());
+	sched_reap(&q->sched);
 	deliver_tick(q, wstime_now());
 	if (q->p->stopping)
 		return;
-	queue_sweep(q);
+	queue_sweep(q, &q->sweep_replay, q->db.replay, &q->db.nreplay);
+	queue_sweep(q, &q->sweep_dedup, q->db.dedup, &q->db.ndedup);
 	if (store_maintain(q->db.store, 0) == -1) {
 		if (errno == EFAULT)
 			fatalx("queue: the store is lost (%s), a new start "
@@ -289,10 +300,39 @@ queue_tick(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* Finds keys of records whose time is over, from where the last turn was. */
+/*
+ * The clock was set.  What is under way is as old as it was.  Back: what
+ * waits would wait for as long again; on: it is due, at the worst early.
+ */
+static void
+queue_clock(struct queue *q, int64_t now)
+{
+	struct timespec	ts;
+	int64_t		mono, step;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	mono = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	step = (now - q->tick_wall) - (mono - q->tick_mono);
+	if (q->tick_mono != 0 && (step > CLOCK_STEP || step < -CLOCK_STEP)) {
+		log_info("queue: the clock was set by %lld s",
+		    (long long)(step / 1000));
+		deliver_clock_set(q, step);
+		bounce_clock_set(q, step);
+		if (step < 0)
+			sched_shift(&q->sched, step);
+		queue_kick(q);
+	}
+	q->tick_wall = now;
+	q->tick_mono = mono;
+}
+
+/*
+ * Finds keys of records whose time is over, from where the last turn was.
+ * What does not read stays: it still says that its key was seen.
+ */
 static int
-queue_sweep_find(struct queue *q, struct store_table *t, uint8_t (*keys)[32],
-    size_t max, size_t *n, int64_t *latest)
+queue_sweep_find(struct queue_sweep *s, struct store_table *t,
+    uint8_t (*keys)[32], size_t max, size_t *n, int64_t *latest)
 {
 	struct store_cursor	*c;
 	struct store_val	 k, v;
@@ -304,59 +344,69 @@ queue_sweep_find(struct queue *q, struct store_table *t, uint8_t (*keys)[32],
 	*latest = 0;
 	if ((c = store_cursor(t, NULL)) == NULL)
 		return -1;
-	for (ret = store_seek_ge(c, q->sweep_key, q->sweep_len, &k, &v);
-	    ret == 0 && seen < SWEEP_SLICE && *n < max;
-	    ret = store_next(c, &k, &v), seen++) {
-		if (k.len != 32)
+	for (ret = store_seek_ge(c, s->key, s->len, &k, &v);
+	    ret == 0 && seen < max; ret = store_next(c, &k, &v), seen++) {
+		if (k.len != 32 || qdb_until_read(&v, &until) == -1 ||
+		    until >= now)
 			continue;
-		/* What does not read is of no use to anybody. */
-		if (qdb_until_read(&v, &until) == 0) {
-			if (until >= now)
-				continue;
-			if (until > *latest)
-				*latest = until;
-		}
+		if (until > *latest)
+			*latest = until;
 		memcpy(keys[(*n)++], k.p, 32);
 	}
+	s->len = 0;
 	if (ret == 0 && k.len == 32) {
-		memcpy(q->sweep_key, k.p, 32);
-		q->sweep_len = 32;
-	} else {
-		q->sweep_len = 0;
-		q->sweep_table = !q->sweep_table;
+		memcpy(s->key, k.p, 32);
+		s->len = 32;
 	}
 	store_cursor_close(c);
 	return ret == -1 && errno != ENOENT ? -1 : 0;
 }
 
-/* Nonces and MessageIds that need not be remembered any more. */
-static void
-queue_sweep(struct queue *q)
+/* 0, or -1 when the transaction is lost. */
+static int
+queue_sweep_delete(struct queue *q, struct store_table *t,
+    uint8_t (*keys)[32], size_t n, int64_t latest)
 {
-	struct store_table	*t;
 	struct store_txn	*txn;
-	uint8_t			 keys[500][32];
-	int64_t			 latest;
-	size_t			 i, n;
+	size_t			 i;
 
-	t = q->sweep_table ? q->db.dedup : q->db.replay;
-	if (queue_sweep_find(q, t, keys, nitems(keys), &n, &latest) == -1) {
-		log_warn("queue: sweep: %s", store_errstr(q->db.store));
-		return;
-	}
-	if (n == 0 || (txn = group_txn(q->group)) == NULL)
-		return;
+	if ((txn = group_txn(q->group)) == NULL)
+		return -1;
 	for (i = 0; i < n; i++)
 		if (store_del(t, txn, keys[i], 32) == -1 && errno != ENOENT) {
 			queue_write_failed(q, "sweep");
-			return;
+			return -1;
 		}
-	if (t == q->db.replay &&
-	    qdb_replay_low(&q->db, txn, latest) == -1) {
+	if (t == q->db.replay && qdb_replay_low(&q->db, txn, latest) == -1) {
 		queue_write_failed(q, "sweep");
-		return;
+		return -1;
 	}
-	q->st.swept += n;
+	return 0;
+}
+
+/*
+ * Nonces and MessageIds that need not be remembered any more.  A slice grows
+ * with what was noted since the last one, so that a round takes a part of
+ * the time in which the table fills, however fast that is.
+ */
+static void
+queue_sweep(struct queue *q, struct queue_sweep *s, struct store_table *t,
+    uint64_t *noted)
+{
+	uint8_t	(*keys)[32];
+	int64_t	  latest;
+	size_t	  n, max;
+
+	max = *noted > SWEEP_MAX / SWEEP_FACTOR ? SWEEP_MAX :
+	    SWEEP_SLICE + SWEEP_FACTOR * (size_t)*noted;
+	*noted = 0;
+	if ((keys = calloc(max, sizeof(*keys))) == NULL)
+		fatal("queue");
+	if (queue_sweep_find(s, t, keys, max, &n, &latest) == -1)
+		log_warn("queue: sweep: %s", store_errstr(q->db.store));
+	else if (n > 0 && queue_sweep_delete(q, t, keys, n, latest) == 0)
+		q->st.swept += n;
+	free(keys);
 }
 
 void

@@ -71,9 +71,12 @@ struct queue {
 	struct event		*run;		/* deliveries, bounces */
 	struct event		*tick;		/* each second */
 	int64_t			 space;		/* free octets, as of the last tick */
-	uint8_t			 sweep_key[32];	/* where the sweep goes on */
-	size_t			 sweep_len;
-	int			 sweep_table;
+	int64_t			 tick_wall;	/* ms, at the last tick, by the clock */
+	int64_t			 tick_mono;	/* and by one that nobody sets */
+	struct queue_sweep {		/* a table's round */
+		uint8_t		 key[32];	/* where it goes on */
+		size_t		 len;
+	} sweep_replay, sweep_dedup;
 	struct queue_stats	 st;
 };
 
@@ -113,6 +116,7 @@ int	 deliver_local_result(struct queue *, struct chan *, struct imsg *);
 int	 deliver_relay_result(struct queue *, struct chan *, struct imsg *);
 void	 deliver_peer_down(struct queue *, struct chan *);
 void	 deliver_tick(struct queue *, int64_t now);
+void	 deliver_clock_set(struct queue *, int64_t step);
 void	 deliver_clear(struct queue *);
 
 /* update.c */
@@ -193,6 +197,7 @@ void	 bounce_write(struct queue *, struct bounce *);
 void	 bounce_retry(struct queue *, struct bounce *, const char *why);
 void	 bounce_peer_down(struct queue *, struct chan *);
 void	 bounce_forget(struct queue *, struct sched_msg *);
+void	 bounce_clock_set(struct queue *, int64_t step);
 void	 bounce_clear(struct queue *);
 
 /* admin.c */

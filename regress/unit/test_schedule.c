@@ -205,6 +205,55 @@ test_class(void)
 	sched_clear(&s);
 }
 
+/* Whoever mails to ever new domains does not fill our memory with them. */
+static void
+test_reap(void)
+{
+	struct sched		 s;
+	struct sched_item	*it;
+
+	sched_init(&s);
+	add(&s, 1, "a", SCHED_RELAY, 0);
+	add(&s, 2, "b", SCHED_RELAY, 0);
+	sched_dest_pause(&s, sched_dest_get(&s, "c", SCHED_RELAY), 1);
+	is_int((int64_t)next(&s, SCHED_RELAY, 1, &it), 1, "under way");
+	sched_reap(&s);
+	ok(sched_dest_find(&s, "a") != NULL && sched_dest_find(&s, "b") !=
+	    NULL && sched_dest_find(&s, "c") != NULL, "all are in use");
+	sched_msg_remove(&s, it->msg);
+	sched_reap(&s);
+	ok(sched_dest_find(&s, "a") == NULL && sched_dest_find(&s, "b") !=
+	    NULL, "one that has nothing is gone");
+	sched_dest_pause(&s, sched_dest_find(&s, "c"), 0);
+	add(&s, 3, "c", SCHED_RELAY, 5);
+	sched_reap(&s);
+	ok(sched_dest_find(&s, "c") != NULL, "one that has again is not");
+	is_int((int64_t)next(&s, SCHED_RELAY, 9, NULL), 2, "next");
+	is_int((int64_t)next(&s, SCHED_RELAY, 9, NULL), 3, "and next");
+	sched_clear(&s);
+}
+
+/* The clock was set back by an hour. */
+static void
+test_shift(void)
+{
+	struct sched	 s;
+	const int64_t	 hour = 3600000;
+
+	sched_init(&s);
+	add(&s, 1, "a", SCHED_RELAY, hour + 10);
+	add(&s, 2, "a", SCHED_RELAY, hour + 20);
+	add(&s, 3, "b", SCHED_LOCAL, hour + 15);
+	is_int((int64_t)next(&s, SCHED_RELAY, 30, NULL), 0, "none is due");
+	sched_shift(&s, -hour);
+	is_int(sched_wake(&s, SCHED_RELAY), 10, "due as if it had not been");
+	is_int((int64_t)next(&s, SCHED_RELAY, 10, NULL), 1, "the first");
+	is_int((int64_t)next(&s, SCHED_RELAY, 10, NULL), 0, "not the second");
+	is_int((int64_t)next(&s, SCHED_RELAY, 20, NULL), 2, "the second");
+	is_int((int64_t)next(&s, SCHED_LOCAL, 15, NULL), 3, "the third");
+	sched_clear(&s);
+}
+
 /* Many steps at random; what goes in comes out, the accounts are right. */
 static void
 test_random(void)
@@ -267,6 +316,8 @@ main(void)
 	test_pause();
 	test_parts();
 	test_class();
+	test_reap();
+	test_shift();
 	test_random();
 	return done_testing();
 }

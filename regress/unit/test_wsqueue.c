@@ -101,11 +101,15 @@ static void	 test_killed(void);
 static void	 drain(struct end *, int, uint8_t *, uint64_t, uint8_t *,
 		    uint32_t);
 static void	 test_shot(void);
+static void	 test_far_loop(void);
+static void	 test_poison(void);
+static void	 test_forgetting(void);
 static void	 test_retry(void);
 static void	 test_bounce(void);
 static void	 test_double_bounce(void);
 static void	 test_ttl(void);
 static void	 test_control(void);
+static void	 test_removal_race(void);
 static void	 test_reload(void);
 static void	 test_quarantine(void);
 static int	 damage_table(const char *, const char *);
@@ -1320,9 +1324,171 @@ test_bad_record(void)
 	}
 	ok(empties(), "empty");
 	is_int(kid_stat(&kid, "quarantined"), 2, "two are set aside");
+
+	ml.msgid = "br9@capricorn.test";
+	ml.intent = 'Z';
+	ml.to[0] = BOB;
+	is_int(submit(&ml), ST_OK, "accepted");
+	ok(delivered(BOB, ST_OK, ""), "delivered");
+	is_int(kid_stop(&kid), 0, "stopped");
+	down(&soap);
+	down(&local);
+	down(&control);
+	is_int(damage_table("dedup.db", "ZZZZZZZZ"), 0,
+	    "what tells a repeat is damaged");
+	start();
+	is_int(submit(&ml), ST_OK, "the same again");
+	ok(quiet(&local, IMSG_LOCAL_DELIVER), "is a repeat still");
 	command(CTL_SHOW_QUEUE, NULL, NULL);
 	is_int((int64_t)rows(NULL, NULL, 0), before, "shown, with what "
 	    "belongs to them");
+}
+
+/*
+ * A recipient is removed in the turn in which it becomes due: neither it nor
+ * the others of its message may be taken for damaged.
+ */
+static void
+test_removal_race(void)
+{
+	struct mail	ml = { SUBMIT_USER, ALICE, "race1@capricorn.test",
+	    ALICE, { BOB, CAROL }, 1, 0, 0, big, sizeof(big) };
+	struct ctl_req	req;
+	struct wbuf	w;
+	struct imsg	m;
+	char		id[64];
+	int64_t		bad = kid_stat(&kid, "quarantined");
+	int		files = count_files("body");
+
+	is_int(submit(&ml), ST_OK, "accepted");
+	ok(delivered(BOB, ST_TEMPFAIL, "later"), "bob's waits");
+	ok(delivered(CAROL, ST_TEMPFAIL, "later"), "carol's waits");
+	command(CTL_SHOW_QUEUE, BOB, NULL);
+	is_int((int64_t)rows("id", id, sizeof(id)), 1, "bob's is shown");
+	/* Both commands are there when the daemon looks. */
+	kill(kid.pid, SIGSTOP);
+	memset(&req, 0, sizeof(req));
+	req.version = CTL_VERSION;
+	req.cmd = CTL_SCHEDULE;
+	req.nargs = 1;
+	req.arg[0] = (char *)(uintptr_t)"all";
+	wbuf_init(&w);
+	ctl_req_put(&w, &req);
+	if (kid_send(&control.ib, IMSG_CTL_REQUEST, ++lastid, &w) == -1)
+		fatal("send");
+	req.cmd = CTL_REMOVE;
+	req.arg[0] = id;
+	ctl_req_put(&w, &req);
+	if (kid_send(&control.ib, IMSG_CTL_REQUEST, ++lastid, &w) == -1)
+		fatal("send");
+	kill(kid.pid, SIGCONT);
+	must(&control, IMSG_CTL_END, lastid, &m);
+	imsg_free(&m);
+	ok(delivered(CAROL, ST_OK, ""), "carol's is delivered");
+	ok(empties(), "empty");
+	is_int(kid_stat(&kid, "quarantined"), bad, "nothing is set aside");
+	is_int(count_files("body"), files, "the body's file is gone");
+}
+
+/* What may have killed soap is held back for longer each time. */
+static void
+test_poison(void)
+{
+	struct mail	 ml = { SUBMIT_USER, ALICE, "po1@capricorn.test",
+	    ALICE, { "x@poison.test" }, 1, 0, 0, NULL, 0 };
+	struct relay_job job;
+	struct imsg	 m;
+	struct timespec	 ts;
+	uint64_t	 id;
+	int		 i;
+
+	conf->retry_max = 60;
+	kid_reload(&kid, conf);
+	is_int(submit(&ml), ST_OK, "accepted");
+	for (i = 0;; i++) {
+		id = get_job(&job, &m);
+		relay_job_free(&job);
+		imsg_free(&m);
+		if (i == 2)
+			break;
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		down(&soap);
+		up(&soap, P_SOAP);
+	}
+	ok(since(&ts) >= 1.8, "the second time it waits for twice as long");
+	put_relayed(id, ST_OK, "", NULL, 0, NULL);
+	ok(empties(), "empty");
+	conf->retry_max = 1;
+	kid_reload(&kid, conf);
+}
+
+/* Two servers' aliases that name each other: the sender is told. */
+static void
+test_far_loop(void)
+{
+	struct submit_result	res;
+	struct submit		s;
+	struct rcpt		r;
+	struct wbuf		w;
+
+	add_alias("pong@capricorn.test", "ping@scorpio.test", NULL);
+	kid_reload(&kid, conf);
+	memset(&s, 0, sizeof(s));
+	s.origin = SUBMIT_PEER;
+	s.principal = (char *)(uintptr_t)"scorpio.test";
+	s.peer = (char *)(uintptr_t)"192.0.2.1";
+	s.facts.msgid = (char *)(uintptr_t)"pp@capricorn.test";
+	s.facts.sender = (char *)(uintptr_t)ALICE;
+	s.facts.subject = (char *)(uintptr_t)"Test";
+	r.addr = (char *)(uintptr_t)"pong@capricorn.test";
+	r.orig = (char *)(uintptr_t)"ping@scorpio.test";
+	s.nrcpt = 1;
+	s.rcpt = &r;
+	s.body = (const uint8_t *)"<m/>";
+	s.body_len = 4;
+	s.sig = (const uint8_t *)"<sig/>";
+	s.sig_len = 6;
+	wbuf_init(&w);
+	submit_put(&w, &s);
+	if (kid_send(&soap.ib, IMSG_QUEUE_SUBMIT, ++lastid, &w) == -1)
+		fatal("send");
+	get_result(&soap, lastid, &res);
+	is_int(res.code, ST_LOOP, "mail that would go back where it came from");
+	submit_result_free(&res);
+	ok(quiet(&soap, IMSG_SOAP_RELAY_JOB), "is not relayed");
+	ok(empties(), "empty");
+}
+
+/* What need not be remembered goes as fast as it comes. */
+static void
+test_forgetting(void)
+{
+	static const uint32_t	n = 3000;
+	struct timespec		ts = { 0, 2000000 };
+	struct replay		rp;
+	struct wbuf		w;
+	struct imsg		m;
+	int64_t			was = kid_stat(&kid, "forgotten"), is;
+	uint32_t		i, got = 0;
+
+	memset(&rp, 0, sizeof(rp));
+	rp.until = wstime_now() + 5000;
+	for (i = 1; i <= n; i++) {
+		memcpy(rp.key, &i, sizeof(i));
+		wbuf_init(&w);
+		replay_put(&w, &rp);
+		if (kid_send(&soap.ib, IMSG_QUEUE_NONCE_CHECK, ++lastid,
+		    &w) == -1)
+			fatal("send");
+		for (; i % 100 == 0 && got < i; got++) {
+			must(&soap, IMSG_SOAP_NONCE_RESULT, 0, &m);
+			imsg_free(&m);
+		}
+	}
+	ok(wstime_now() < rp.until, "noted before they end");
+	while ((is = kid_stat(&kid, "forgotten")) == was)
+		nanosleep(&ts, NULL);
+	is_int(is - was, n, "all are forgotten in one turn");
 }
 
 /* Peer messages that do not read end the channel, not the daemon. */
@@ -1444,6 +1610,10 @@ main(void)
 	test_double_bounce();
 	test_ttl();
 	test_control();
+	test_removal_race();
+	test_far_loop();
+	test_poison();
+	test_forgetting();
 	test_reload();
 	test_quarantine();
 	test_bad_record();
