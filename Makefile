@@ -12,7 +12,7 @@
 include Makefile.inc
 
 SUBDIRS =	lib wsmtpd wsqueue wslocal wsctl wsmail
-TESTDIRS =	regress/unit
+TESTDIRS =	regress/unit regress/system
 JOBS !=		getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 T =
 MINUTES =	3

@@ -1,157 +1,198 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Put into the processes of a service (LD_PRELOAD) it lets one of them fail
- * at a call that the test names: the process dies there, or the call fails
- * once.  The test and all processes share the file that WS_FAULT names; it is
- * mapped before a sandbox closes.
+ * fault.so: the calls by which a daemon changes what is on disk, or tells
+ * another that it did, counted; at the Nth the process dies, or the call
+ * fails as on a full or a broken disk (fault.h).
  */
 #define _GNU_SOURCE
+
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/types.h>
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-enum { MODE_COUNT, MODE_KILL, MODE_ENOSPC, MODE_EIO };
+#include "fault.h"
 
-/* As crash.t writes and reads it with pack("a16 q4"). */
-struct fault {
-	char	 who[16];	/* a process by its name */
-	int64_t	 mode;
-	int64_t	 at;		/* the call it happens at, 0: none */
-	int64_t	 seen;		/* calls so far */
-	int64_t	 struck;	/* it happened */
-};
+static struct fault	*fault;
 
-static volatile struct fault	*shared;
-static char			 me[16];
+static void	 fault_init(void) __attribute__((constructor));
+static int	 fault_before(enum fault_kind, int *);
+static void	 fault_after(int);
 
-__attribute__((constructor)) static void
-fault_start(void)
+/* The real function behind ours. */
+#define NEXT(name, type, ...)						\
+	static type	(*next)(__VA_ARGS__);				\
+									\
+	if (next == NULL)						\
+		*(void **)(&next) = dlsym(RTLD_NEXT, name)
+
+#define FAULTY(kind, call) do {						\
+	int	dies;							\
+									\
+	if (fault_before(kind, &dies) == -1)				\
+		return -1;						\
+	ret = call;							\
+	fault_after(dies);						\
+} while (0)
+
+static void
+fault_init(void)
 {
-	const char	*path = getenv("WS_FAULT");
+	const char	*file = getenv("WS_FAULT");
 	void		*p;
 	int		 fd;
 
-	strncpy(me, program_invocation_short_name, sizeof(me) - 1);
-	if (path == NULL || (fd = open(path, O_RDWR | O_CLOEXEC)) == -1)
+	if (file == NULL)
 		return;
-	p = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+	if ((fd = open(file, O_RDWR | O_CLOEXEC)) == -1) {
+		perror(file);
+		_exit(120);
+	}
+	p = mmap(NULL, sizeof(*fault), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 	    0);
 	close(fd);
-	if (p != MAP_FAILED)
-		shared = p;
+	if (p == MAP_FAILED) {
+		perror(file);
+		_exit(120);
+	}
+	fault = p;
 }
 
-/* A call that changes what others see.  1: it is to fail with errno. */
+/* -1: the call fails, errno is set.  *dies: it is to be the last one. */
 static int
-fault_here(int may_fail)
+fault_before(enum fault_kind kind, int *dies)
 {
-	int64_t	 mode;
+	uint32_t	n;
 
-	if (shared == NULL || shared->at == 0 ||
-	    strncmp((const char *)shared->who, me, sizeof(me)) != 0)
+	*dies = 0;
+	if (fault == NULL || !(fault->kinds & 1U << kind))
 		return 0;
-	if (++shared->seen != shared->at)
+	n = ++fault->count;
+	if (fault->nth == 0 || n < fault->nth ||
+	    n - fault->nth >= fault->calls)
 		return 0;
-	mode = shared->mode;
-	if (mode == MODE_KILL) {
-		shared->struck = 1;
+	fault->hits++;
+	fault->kind = kind;
+	switch (fault->act) {
+	case FAULT_DIE_BEFORE:
+		fault->nth = 0;
 		raise(SIGKILL);
-		__builtin_trap();
-	}
-	if (mode == MODE_COUNT || !may_fail) {
-		shared->at++;		/* the next that may */
+		break;
+	case FAULT_DIE_AFTER:
+		fault->nth = 0;
+		*dies = 1;
 		return 0;
+	default:
+		break;
 	}
-	shared->struck = 1;
-	errno = mode == MODE_ENOSPC ? ENOSPC : EIO;
-	return 1;
+	errno = (int)fault->act;
+	return -1;
 }
 
-static int
-fault_is_file(int fd)
+static void
+fault_after(int dies)
 {
-	struct stat	 st;
-	int		 saved = errno, ret;
-
-	ret = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	errno = saved;
-	return ret;
-}
-
-#define REAL(type, name, ...) \
-	static type (*real)(__VA_ARGS__); \
-	if (real == NULL) \
-		*(void **)&real = dlsym(RTLD_NEXT, name)
-
-int
-fsync(int fd)
-{
-	REAL(int, "fsync", int);
-	return fault_here(1) ? -1 : real(fd);
-}
-
-int
-fdatasync(int fd)
-{
-	REAL(int, "fdatasync", int);
-	return fault_here(1) ? -1 : real(fd);
-}
-
-int
-ftruncate(int fd, off_t len)
-{
-	REAL(int, "ftruncate", int, off_t);
-	return fault_here(1) ? -1 : real(fd, len);
-}
-
-int
-rename(const char *from, const char *to)
-{
-	REAL(int, "rename", const char *, const char *);
-	return fault_here(1) ? -1 : real(from, to);
-}
-
-int
-unlink(const char *path)
-{
-	REAL(int, "unlink", const char *);
-	return fault_here(1) ? -1 : real(path);
+	if (dies)
+		raise(SIGKILL);
 }
 
 ssize_t
 write(int fd, const void *p, size_t len)
 {
-	REAL(ssize_t, "write", int, const void *, size_t);
-	return fault_is_file(fd) && fault_here(1) ? -1 : real(fd, p, len);
+	ssize_t	ret;
+
+	NEXT("write", ssize_t, int, const void *, size_t);
+	if (fd <= 2)		/* the log */
+		return next(fd, p, len);
+	FAULTY(FK_WRITE, next(fd, p, len));
+	return ret;
 }
 
 ssize_t
 pwrite(int fd, const void *p, size_t len, off_t off)
 {
-	REAL(ssize_t, "pwrite", int, const void *, size_t, off_t);
-	return fault_here(1) ? -1 : real(fd, p, len, off);
+	ssize_t	ret;
+
+	NEXT("pwrite", ssize_t, int, const void *, size_t, off_t);
+	FAULTY(FK_WRITE, next(fd, p, len, off));
+	return ret;
 }
 
+#ifdef __GLIBC__
 ssize_t
 pwrite64(int fd, const void *p, size_t len, off64_t off)
 {
-	REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
-	return fault_here(1) ? -1 : real(fd, p, len, off);
+	ssize_t	ret;
+
+	NEXT("pwrite64", ssize_t, int, const void *, size_t, off64_t);
+	FAULTY(FK_WRITE, next(fd, p, len, off));
+	return ret;
+}
+#endif
+
+int
+fsync(int fd)
+{
+	int	ret;
+
+	NEXT("fsync", int, int);
+	FAULTY(FK_SYNC, next(fd));
+	return ret;
 }
 
-/* What was committed and is not told yet. */
-ssize_t
-sendmsg(int fd, const struct msghdr *msg, int flags)
+int
+fdatasync(int fd)
 {
-	REAL(ssize_t, "sendmsg", int, const struct msghdr *, int);
-	return fault_here(0) ? -1 : real(fd, msg, flags);
+	int	ret;
+
+	NEXT("fdatasync", int, int);
+	FAULTY(FK_SYNC, next(fd));
+	return ret;
+}
+
+int
+rename(const char *from, const char *to)
+{
+	int	ret;
+
+	NEXT("rename", int, const char *, const char *);
+	FAULTY(FK_RENAME, next(from, to));
+	return ret;
+}
+
+int
+unlink(const char *path)
+{
+	int	ret;
+
+	NEXT("unlink", int, const char *);
+	FAULTY(FK_UNLINK, next(path));
+	return ret;
+}
+
+int
+unlinkat(int fd, const char *path, int flags)
+{
+	int	ret;
+
+	NEXT("unlinkat", int, int, const char *, int);
+	FAULTY(FK_UNLINK, next(fd, path, flags));
+	return ret;
+}
+
+ssize_t
+sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	ssize_t	ret;
+
+	NEXT("sendmsg", ssize_t, int, const struct msghdr *, int);
+	FAULTY(FK_SEND, next(fd, m, flags));
+	return ret;
 }
