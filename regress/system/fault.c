@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -73,6 +74,9 @@ fault_before(enum fault_kind kind, int *dies)
 
 	*dies = 0;
 	if (fault == NULL || !(fault->kinds & 1U << kind))
+		return 0;
+	if (fault->who[0] != '\0' && strncmp(fault->who,
+	    program_invocation_short_name, sizeof(fault->who)) != 0)
 		return 0;
 	n = ++fault->count;
 	if (fault->nth == 0 || n < fault->nth ||

@@ -25,6 +25,7 @@ struct fault {
 	volatile uint32_t	act;	/* errno, or FAULT_DIE_* */
 	volatile uint32_t	hits;
 	volatile uint32_t	kind;	/* FK_* of the last hit */
+	char			who[16];/* program it is about, "": any */
 };
 
 #endif /* FAULT_H */

@@ -80,6 +80,13 @@ class Soak:
         self.counts = collections.Counter()
         self.errors = []
         self.senders = 0
+        self.begin = {a.address: self.begun(a) for a in accounts}
+
+    def begun(self, account):
+        """Where the changes of a mailbox begin that are ours."""
+        answer = Session(account).ask('<w:WSEmailFetchHeaders xmlns:w="%s"><w:limit>1</w:limit>'
+                                      '</w:WSEmailFetchHeaders>' % WSE)
+        return int(re.search(rb":Change>(\d+)<", answer).group(1))
 
     def count(self, what):
         with self.lock:
@@ -116,7 +123,7 @@ class Soak:
 
     def reader(self, account):
         """Follows the mailbox; deletes what it has seen; to the last message."""
-        session, change = Session(account), 0
+        session, change = Session(account), self.begin[account.address]
         got = self.got[account.address]
         while True:
             done = self.senders == 0
