@@ -5,6 +5,7 @@
 #	make demo, demo-stop	two domains on this machine; ends them
 #	make regress [T=unit]	the tests, or those below regress/unit
 #	make soak [MINUTES=3]	load and faults for so long, an exact ledger
+#	make fuzz [SECONDS=20]	libFuzzer on each target for so long (clang)
 #	make lint		what CI asks of the sources and the manuals
 #	make install [DESTDIR=], uninstall, dist, clean
 # Flags, paths and the version are in Makefile.inc.
@@ -16,6 +17,7 @@ TESTDIRS =	regress/unit regress/system
 JOBS !=		getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 T =
 MINUTES =	3
+SECONDS =	20
 
 MAN1 =		man/wsmail.1
 MAN5 =		man/wsmtpd.conf.5 man/wsmtpd-users.5 man/wsemail-store.5 \
@@ -61,6 +63,10 @@ soak: deps
 	@$(MAKE) all
 	@MINUTES=$(MINUTES) WS_TIMEOUT=0 sh regress/run.sh regress/soak.sh
 
+fuzz:
+	@cd regress/fuzz && $(MAKE) all
+	@SECONDS_EACH=$(SECONDS) sh regress/fuzz/fuzz.sh
+
 lint:
 	@sh regress/lint.sh
 
@@ -92,5 +98,5 @@ clean:
 	    exit 1; done
 	rm -f .flags .depend.mk
 
-.PHONY: all have-packages deps demo demo-stop regress soak lint install uninstall \
+.PHONY: all have-packages deps demo demo-stop regress soak fuzz lint install uninstall \
 	dist clean $(SUBDIRS) $(TESTDIRS)

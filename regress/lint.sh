@@ -67,7 +67,7 @@ lint_headers() {
 	need gcc || return 0
 	say "each header compiles alone, after compat.h"
 	for h in lib/*.h wsmtpd/*.h wsqueue/*.h wslocal/*.h wsctl/*.h \
-	    wsmail/*.h regress/unit/*.h; do
+	    wsmail/*.h regress/unit/*.h regress/fuzz/*.h regress/system/*.h; do
 		[ -f "$h" ] || continue
 		printf '#include "compat.h"\n#include "%s"\n#include "%s"\n' \
 		    "$(basename "$h")" "$(basename "$h")" >"$dir/h.c"
@@ -157,7 +157,7 @@ ast.parse(open(sys.argv[1]).read())' "$s" >"$dir/out" 2>&1 || complain "$s"
 # House rules that a machine can see.
 lint_house() {
 	say "house rules"
-	find lib wsmtpd wsqueue wslocal wsctl wsmail regress/unit \
+	find lib wsmtpd wsqueue wslocal wsctl wsmail regress/unit regress/fuzz \
 	    -name '*.[chy]' ! -name parse.c ! -name wsdl_data.c |
 	    sort >"$dir/files"
 	while read -r f; do

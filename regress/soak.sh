@@ -55,9 +55,10 @@ client $part >client.out 2>&1
 t_result $? "the same again: $(head -n 1 client.out)"
 t_diag client.out
 sizes >after
-# A tenth and 2 MB may differ: the allocator's and the stores' caches.
+# A tenth and 2 MB may differ, the allocator's; the stores fill a cache of 64 MB.
 paste -d ' ' before after | awk '{ printf "# %-22s %7d kB -> %7d kB, %d -> %d descriptors\n",
-    $1, $2, $5, $3, $6; if ($5 > $2 * 1.1 + 2048 || $6 > $3 + 4) { bad = 1; print "# ^ grows" } }
+    $1, $2, $5, $3, $6; most = $1 ~ /queue|local/ ? 100000 : $2 * 1.1 + 2048
+    if ($5 > most || $6 > $3 + 4) { bad = 1; print "# ^ grows" } }
     END { exit bad }' >growth
 t_result $? "memory and descriptors are where they were"
 cat growth
