@@ -75,15 +75,16 @@ static const struct rcpt_status *done_status(const struct relay_done *,
 		    const char *);
 static enum change_what change_of(uint32_t);
 
-/* A result code as what becomes of the recipient. */
+/*
+ * A result code as what becomes of the recipient.  A peer may say anything:
+ * what is no clear yes or no is asked again.
+ */
 static enum change_what
 change_of(uint32_t code)
 {
 	if (code == ST_OK)
 		return CH_DONE;
-	if (code == ST_TEMPFAIL)
-		return CH_RETRY;
-	return CH_FAIL;
+	return code >= 500 && code <= 599 ? CH_FAIL : CH_RETRY;
 }
 
 static int

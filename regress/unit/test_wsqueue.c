@@ -937,9 +937,13 @@ test_retry(void)
 	relay_job_free(&job);
 	imsg_free(&m);
 	ok(delivered(BOB, ST_OK, ""), "comes again, and is delivered");
-	put_relayed(get_job(&job, &m), ST_OK, "", NULL, 0, NULL);
+	put_relayed(get_job(&job, &m), 202, "perhaps", NULL, 0, NULL);
 	ok(job.nrcpt == 1 && strcmp(job.rcpt[0].addr,
 	    "mallory@far.test") == 0, "only the one that failed comes again");
+	relay_job_free(&job);
+	imsg_free(&m);
+	put_relayed(get_job(&job, &m), ST_OK, "", NULL, 0, NULL);
+	ok(job.nrcpt == 1, "and so does one with an answer that says nothing");
 	relay_job_free(&job);
 	imsg_free(&m);
 	ok(empties(), "empty");
