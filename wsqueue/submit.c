@@ -221,17 +221,17 @@ submit_judge(struct submission *sub, struct store_txn *txn)
 		submit_set(sub, ST_DENIED, "this request was seen before");
 		return 0;
 	}
-	if (s->body_len == 0 || (s->nrcpt == 0 &&
-	    s->origin != SUBMIT_BOUNCE)) {
+	/* An empty one says something, too. */
+	if (s->origin == SUBMIT_BOUNCE)
+		return submit_judge_bounce(sub);
+	if (s->body_len == 0 || s->nrcpt == 0) {
 		submit_set(sub, ST_BAD, s->body_len == 0 ? "no message" :
 		    "no recipients");
 		ret = 0;
 	} else if (s->origin == SUBMIT_USER)
 		ret = submit_judge_user(sub, txn);
-	else if (s->origin == SUBMIT_PEER)
-		ret = submit_judge_peer(sub, txn);
 	else
-		return submit_judge_bounce(sub);
+		ret = submit_judge_peer(sub, txn);
 	if (ret == 1 && !submit_has_room(sub))
 		ret = 0;
 	if (ret != -1 && sub->res.code != ST_TEMPFAIL &&

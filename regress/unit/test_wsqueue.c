@@ -975,6 +975,10 @@ test_bounce(void)
 	struct mail		ml = { SUBMIT_USER, ALICE,
 	    "b@capricorn.test", ALICE, { BOB, "eve@far.test",
 	    "mallory@far.test" }, 1, 0, 0, NULL, 0 };
+	struct mail		none = { SUBMIT_BOUNCE,
+	    "postmaster@capricorn.test", "bb9@capricorn.test",
+	    "postmaster@capricorn.test", { NULL }, 0, 0, 0, "", 0 };
+	struct submit_result	res;
 	struct bounce_job	job;
 	struct relay_job	rj;
 	struct imsg		m;
@@ -1008,6 +1012,15 @@ test_bounce(void)
 	restart();
 	id = get_bounce(&job, &m);
 	is_int(job.nrcpt, 2, "asked for again after SIGKILL");
+	bounce_job_free(&job);
+	imsg_free(&m);
+	put_mail(&soap, id, &none);
+	get_result(&soap, id, &res);
+	is_int(res.code, ST_BAD, "soap has none");
+	submit_result_free(&res);
+	ok(kid_logged("soap could not compose it"), "which is understood");
+	restart();
+	id = get_bounce(&job, &m);
 	bounce_job_free(&job);
 	imsg_free(&m);
 	is_int(put_bounce(id + 1000, "bb0@capricorn.test", ALICE), ST_BAD,
