@@ -14,8 +14,8 @@
 : "${POINTS=3}"
 : "${SEED=$(($(date +%s) % 1000))}"
 echo "# SEED=$SEED POINTS=$POINTS"
-# fault.h: kinds, count, nth, calls, act, hits, kind, who.
-perl -e "print chr(0) x 44" >fault
+# fault.h: kinds, count, nth, calls, act, hits, kind, who (and the clock).
+perl -e "print chr(0) x 48" >fault
 chmod 666 fault
 
 # arm WHO ACT AT; told: "COUNT HITS".  What is sent can be the last thing that

@@ -2,7 +2,8 @@
 /*
  * fault.so: the calls by which a daemon changes what is on disk, or tells
  * another that it did, counted; at the Nth the process dies, or the call
- * fails as on a full or a broken disk (fault.h).
+ * fails as on a full or a broken disk; and the time of day, to be set
+ * (fault.h).
  */
 #define _GNU_SOURCE
 
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fault.h"
@@ -198,5 +200,17 @@ sendmsg(int fd, const struct msghdr *m, int flags)
 
 	NEXT("sendmsg", ssize_t, int, const struct msghdr *, int);
 	FAULTY(FK_SEND, next(fd, m, flags));
+	return ret;
+}
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int	ret;
+
+	NEXT("clock_gettime", int, clockid_t, struct timespec *);
+	ret = next(id, ts);
+	if (ret == 0 && id == CLOCK_REALTIME && fault != NULL)
+		ts->tv_sec += fault->clock;
 	return ret;
 }

@@ -26,6 +26,7 @@ struct fault {
 	volatile uint32_t	hits;
 	volatile uint32_t	kind;	/* FK_* of the last hit */
 	char			who[16];/* program it is about, "": any */
+	volatile int32_t	clock;	/* s that the time of day is ahead */
 };
 
 #endif /* FAULT_H */

@@ -49,6 +49,7 @@ static const char	*program;
 static enum proc_id	 role;
 static uint64_t		 lastid;
 static uint32_t		 deaths;
+static int		 stays;		/* a fault outlives the process that met it */
 static uint8_t		 big[20000];
 
 static struct {			/* what the world has seen of a message */
@@ -59,6 +60,8 @@ static struct {			/* what the world has seen of a message */
 	char		 bounce[64];	/* of the one that was delivered */
 	int		 nbounces;	/* different ones */
 	int		 errors;	/* answers that may not be */
+	int		 jobs;		/* for FAR */
+	int		 later;		/* of these are told to come again */
 } life;
 
 static void	 begin(void);
@@ -76,6 +79,8 @@ static void	 queue_schedule(struct end *);
 static int	 queue_turn(void);
 static int	 queue_done(void);
 static int	 queue_life(void);
+static int	 queue_jobs(int, int64_t);
+static void	 queue_clock(void);
 static int	 local_ask(struct end *, uint32_t, struct wbuf *,
 		    struct imsg *);
 static int	 local_deliver(void);
@@ -94,8 +99,17 @@ begin(void)
 	size_t	i;
 
 	setenv("LD_PRELOAD", kid_path("regress/system/fault.so"), 1);
-	if (kid_start(&kid, kid_path(program), role, NULL, conf) == -1)
-		fatal("%s does not start (kid.log)", program);
+	if (kid_start(&kid, kid_path(program), role, NULL, conf) == -1) {
+		/* As its parent does it: again, until there is room. */
+		if (fault->nth == 0)
+			fatal("%s does not start (kid.log)", program);
+		kid_kill(&kid);
+		disarm();
+		deaths++;
+		if (kid_start(&kid, kid_path(program), role, NULL,
+		    conf) == -1)
+			fatal("%s does not start again (kid.log)", program);
+	}
 	unsetenv("LD_PRELOAD");
 	for (i = 0; i < nends; i++) {
 		if (kid_connect(&kid, &ends[i].ib, ends[i].as, 0) == -1)
@@ -112,7 +126,8 @@ again(void)
 {
 	size_t	i;
 
-	disarm();
+	if (!stays)
+		disarm();
 	kid_kill(&kid);
 	for (i = 0; i < nends; i++)
 		if (ends[i].up) {
@@ -274,13 +289,14 @@ queue_relay(struct end *e, const struct imsg *m)
 	if (relay_job_get(&r, &job) == -1)
 		fatal("job");
 	far = strcmp(job.domain, "far.test") == 0;
-	life.far |= far;
 	life.errors += strcmp(job.msgid, life.msgid) != 0 ||
 	    job.body_len != sizeof(big) ||
 	    memcmp(job.body, big, sizeof(big)) != 0;
 	relay_job_free(&job);
 	memset(&d, 0, sizeof(d));
-	d.code = far ? ST_OK : ST_NOUSER;
+	d.code = !far ? ST_NOUSER : ++life.jobs <= life.later ? ST_TEMPFAIL :
+	    ST_OK;
+	life.far |= far && d.code == ST_OK;
 	d.text = d.host = (char *)(uintptr_t)"";
 	wbuf_init(&w);
 	relay_done_put(&w, &d);
@@ -364,6 +380,7 @@ queue_turn(void)
 		pfd[i].fd = ends[i].ib.fd;
 		pfd[i].events = POLLIN;
 	}
+	/* Longer than wsqueue gathers failures for one bounce. */
 	return poll(pfd, nends, 300) == 0;
 }
 
@@ -422,6 +439,47 @@ queue_life(void)
 		if (testnet_clock() > end || queue_turn() != 0)
 			return -1;
 	return 0;
+}
+
+/* So many attempts at FAR, and their outcome is on disk, within ms. */
+static int
+queue_jobs(int n, int64_t ms)
+{
+	int64_t	end = testnet_clock() + ms;
+
+	while (testnet_clock() < end) {
+		if (queue_turn() == -1)
+			fatalx("wsqueue has ended");
+		if (life.jobs >= n && (life.jobs > life.later ||
+		    kid_stat(&kid, "relay_inflight") == 0))
+			return 1;
+	}
+	return 0;
+}
+
+/* The clock is set back and on by hours, under it and while it is down. */
+static void
+queue_clock(void)
+{
+	const int	hours = 3 * 3600;
+
+	memset(&life, 0, sizeof(life));
+	snprintf(life.msgid, sizeof(life.msgid), "clock@a.test");
+	life.later = 3;
+	queue_submit(&ends[0]);
+	ok(queue_jobs(1, LIFE_MS), "an attempt, in vain");
+	fault->clock = -hours;
+	ok(queue_jobs(2, 20000), "the clock set back holds nothing up");
+	fault->clock = 0;
+	ok(queue_jobs(3, 20000), "nor does it set on");
+	fault->clock = -hours;
+	again();
+	ok(queue_jobs(4, 20000), "nor set back between end and start");
+	fault->clock = 0;
+	while (!queue_done())
+		if (queue_turn() == -1)
+			fatalx("wsqueue has ended");
+	ok(life.nbounces == 1 && life.errors == 0, "all is done once");
 }
 
 /* --- wslocal: we are wsqueue and soap ---------------------------------------- */
@@ -652,6 +710,11 @@ run(const char *name, const char *dir, enum proc_id as, int (*one)(void))
 	each("dies after", one, all, FAULT_DIE_AFTER, 1);
 	each("meets a full disk", one, disk, ENOSPC, ALWAYS);
 	each("meets one bad write", one, disk, EIO, 1);
+	stays = 1;
+	each("starts with a full disk", one, disk, ENOSPC, ALWAYS);
+	stays = 0;
+	if (role == P_QUEUE)
+		queue_clock();
 	is_int(kid_stop(&kid), 0, "an orderly end");
 	ok(!kid_logged("ERROR: AddressSanitizer") &&
 	    !kid_logged("runtime error"), "no complaint of a sanitizer");
@@ -666,6 +729,7 @@ main(void)
 	struct conf_user	*u;
 	const char		*users[] = { ALICE, BOB };
 	char			 dir[] = "/tmp/test_fault.XXXXXX", path[64];
+	char			 options[512];
 	size_t			 i;
 	int			 fd, bad;
 
@@ -681,6 +745,10 @@ main(void)
 		fatal("%s", path);
 	close(fd);
 	setenv("WS_FAULT", path, 1);
+	/* A sanitizer wants to be the first that is loaded. */
+	snprintf(options, sizeof(options), "%s:verify_asan_link_order=0",
+	    getenv("ASAN_OPTIONS") != NULL ? getenv("ASAN_OPTIONS") : "");
+	setenv("ASAN_OPTIONS", options, 1);
 	if ((conf = conf_new()) == NULL ||
 	    (d = calloc(1, sizeof(*d))) == NULL)
 		fatal("conf");
