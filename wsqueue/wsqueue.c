@@ -112,6 +112,7 @@ queue_init(struct proc *p)
 		return -1;
 	}
 	queue_limits(q);
+	queue_clock(q, wstime_now());
 	if (admin_load_paused(q) == -1) {
 		log_warn("queue: %s", store_errstr(q->db.store));
 		return -1;
@@ -313,6 +314,7 @@ queue_clock(struct queue *q, int64_t now)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	mono = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 	step = (now - q->tick_wall) - (mono - q->tick_mono);
+	/* The first time, at start, there is nothing to compare with. */
 	if (q->tick_mono != 0 && (step > CLOCK_STEP || step < -CLOCK_STEP)) {
 		log_info("queue: the clock was set by %lld s",
 		    (long long)(step / 1000));
