@@ -72,13 +72,13 @@ n=0
 for t_who in wsqueue wslocal; do
 	for t_kind in in out; do
 		[ $t_who$t_kind != wslocalout ] || continue
-		# How many calls a large message is; a small one has fewer.
-		n=$((n / 2 * 2 + 1))
-		arm $t_who 10001 0
-		ok "$t_who $t_kind: a message" way $t_kind $n
-		t_calls=$(told | cut -d ' ' -f 1)
-		echo "# of $t_calls calls"
 		for t_mode in 10001 28 5; do
+			# How many calls a large message is; a small one has fewer.
+			n=$((n / 2 * 2 + 1))
+			arm $t_who $t_mode 0
+			ok "$t_who $t_kind: a message" way $t_kind $n
+			t_calls=$(told | cut -d ' ' -f 1)
+			echo "# of $t_calls calls"
 			t_bad=
 			t_struck=0
 			t_max=$POINTS
