@@ -101,7 +101,7 @@ textout_json(struct wbuf *w, const char *s)
 			n = 1;
 		} else if (cp == '"' || cp == '\\')
 			wbuf_printf(w, "\\%c", (int)cp);
-		else if (cp < 0x20 || cp == 0x7f)
+		else if (textout_is_hidden(cp))
 			wbuf_printf(w, "\\u%04x", cp);
 		else
 			wbuf_raw(w, s, n);

@@ -20,7 +20,10 @@ int	 textout_init(void);
  * tabs are kept.  Returns the number of characters appended, for columns.
  */
 size_t	 textout_safe(struct wbuf *, const char *, int lines);
-/* Appends a JSON string with its quotes (RFC 8259 section 7). */
+/*
+ * Appends a JSON string with its quotes (RFC 8259 section 7); those control
+ * characters are escaped here, too, as \uhhhh.
+ */
 void	 textout_json(struct wbuf *, const char *);
 /* Length of the UTF-8 sequence at s and its code point, or 0: malformed. */
 size_t	 textout_utf8(const char *s, uint32_t *);

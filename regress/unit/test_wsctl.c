@@ -243,10 +243,11 @@ test_json(void)
 	is_str(s, "[\n{\"kind\":\"done\",\"text\":\"done\"}\n]\n", "a sentence");
 	free(s);
 	ctl_row_begin(&w, "event");
-	ctl_row_str(&w, "line", "x");
+	ctl_row_str(&w, "line", "x\302\233\342\200\256");
 	ctl_row_end(&w);
 	s = render(&out_json, OUT_EVENTS, &w, NULL);
-	is_str(s, "{\"kind\":\"event\",\"line\":\"x\"}\n", "an object a line");
+	is_str(s, "{\"kind\":\"event\",\"line\":\"x\\u009b\\u202e\"}\n",
+	    "an object a line, nothing in it for the terminal");
 	free(s);
 }
 
