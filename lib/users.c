@@ -274,6 +274,7 @@ int
 users_write(const struct conf *c, const char *path)
 {
 	const struct conf_user	*u;
+	struct stat		 st;
 	FILE			*f = NULL;
 	char			*tmp = NULL, *copy = NULL;
 	int			 fd = -1, dfd = -1, saved;
@@ -281,6 +282,15 @@ users_write(const struct conf *c, const char *path)
 	if (asprintf(&tmp, "%s.XXXXXXXXXX", path) == -1)
 		return -1;
 	if ((copy = strdup(path)) == NULL || (fd = mkstemp(tmp)) == -1)
+		goto err;
+	/*
+	 * Written by root for a daemon that another user started, it stays
+	 * that user's to read.  Before the rename: the directory may be that
+	 * user's, too, and any name in it then means what they like.
+	 */
+	if (geteuid() == 0 && stat(path, &st) == 0 &&
+	    (st.st_uid != 0 || st.st_gid != 0) &&
+	    fchown(fd, st.st_uid, st.st_gid) == -1)
 		goto err;
 	if (fchmod(fd, 0600) == -1 || (f = fdopen(fd, "w")) == NULL)
 		goto err;

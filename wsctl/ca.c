@@ -143,6 +143,10 @@ ca_option(struct ca_cmd *c, int ch)
 		c->dir = optarg;
 		break;
 	case 'n':
+		/* An issuer has a name (RFC 5280, 4.1.2.4). */
+		if (*optarg == '\0' || strlen(optarg) > CA_CN_MAX)
+			errx(EX_USAGE, "-n: expected 1 to %d octets",
+			    CA_CN_MAX);
 		c->name = optarg;
 		break;
 	case 'o':

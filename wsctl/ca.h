@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#define CA_CN_MAX	64	/* ub-common-name, RFC 5280 appendix A.1 */
 #define CA_SERIAL_LEN	16			/* octets */
 #define CA_SERIAL_HEX	(2 * CA_SERIAL_LEN)
 

@@ -57,7 +57,8 @@ ca_lock(const char *dir)
 
 	if ((fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) == -1 ||
 	    flock(fd, LOCK_EX) == -1)
-		err(errno == ENOENT ? EX_NOINPUT : EX_CANTCREAT, "%s", path);
+		err(errno == ENOENT ? EX_NOINPUT : errno == EACCES ?
+		    EX_NOPERM : EX_CANTCREAT, "%s", path);
 	free(path);
 	return fd;
 }

@@ -26,7 +26,6 @@
 #include "ca.h"
 
 #define CA_RSA_BITS	2048
-#define CA_CN_MAX	64	/* ub-common-name, RFC 5280 appendix A.1 */
 #define CA_BACKDATE	3600	/* s: clocks of others may be behind */
 #define CA_DAY		86400
 #define CA_SRV_OID	"1.3.6.1.5.5.7.8.7"	/* id-on-dnsSRV, RFC 4985 2 */

@@ -7,7 +7,6 @@
 #include "compat.h"
 
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #include <err.h>
 #include <errno.h>
@@ -29,11 +28,10 @@ struct user_cmd {
 	struct conf	*conf;		/* the daemon's, or NULL with -u */
 	struct conf	*table;		/* holds the users */
 	int		 lock;
+	const char	*options;	/* the command's, for getopt(3) */
 	const char	*password;	/* -p's argument, or NULL: the terminal */
 	int64_t		 quota;		/* -q; -1: default, -2: not given */
 	char		 name[ADDR_MAX + 1];
-	int		 existed;	/* and `was` holds whose it was */
-	struct stat	 was;
 };
 
 static int	 user_add(struct user_cmd *);
@@ -45,7 +43,6 @@ static int	 user_quota(struct user_cmd *);
 static int	 user_list(struct user_cmd *);
 static int	 user_options(struct user_cmd *, int, char **, int);
 static int	 user_open(struct user_cmd *, int);
-static int	 user_keep_owner(const struct user_cmd *);
 static int	 user_run(struct user_cmd *, int (*)(struct user_cmd *), int);
 static void	 user_close(struct user_cmd *);
 static int	 user_set_password(struct user_cmd *, struct conf_user *);
@@ -59,15 +56,16 @@ static void	 user_usage(void);
 static const struct {
 	const char	*word;
 	int		(*fn)(struct user_cmd *);
+	const char	*options;
 	int		 writes;	/* and takes an address */
 } user_cmds[] = {
-	{ "add",	user_add,	1 },
-	{ "passwd",	user_passwd,	1 },
-	{ "remove",	user_remove,	1 },
-	{ "disable",	user_disable,	1 },
-	{ "enable",	user_enable,	1 },
-	{ "quota",	user_quota,	1 },
-	{ "list",	user_list,	0 },
+	{ "add",	user_add,	"+p:q:",	1 },
+	{ "passwd",	user_passwd,	"+p:",		1 },
+	{ "remove",	user_remove,	"+",		1 },
+	{ "disable",	user_disable,	"+",		1 },
+	{ "enable",	user_enable,	"+",		1 },
+	{ "quota",	user_quota,	"+q:",		1 },
+	{ "list",	user_list,	"+",		0 },
 };
 
 static void
@@ -98,6 +96,7 @@ user_main(const struct wsctl *w, int argc, char **argv)
 		user_usage();
 		return EX_USAGE;
 	}
+	u.options = user_cmds[hit].options;
 	if (user_options(&u, argc - 1, argv + 1, user_cmds[hit].writes) == -1)
 		return EX_USAGE;
 	return user_run(&u, user_cmds[hit].fn, user_cmds[hit].writes);
@@ -109,7 +108,7 @@ user_options(struct user_cmd *u, int argc, char **argv, int has_address)
 {
 	int	 ch;
 
-	while ((ch = getopt(argc, argv, "+p:q:")) != -1) {
+	while ((ch = getopt(argc, argv, u->options)) != -1) {
 		switch (ch) {
 		case 'p':
 			/* Arguments are seen by everyone on the machine. */
@@ -176,15 +175,15 @@ static int
 user_open(struct user_cmd *u, int writes)
 {
 	char	 why[256], *lock;
-	int	 ret;
+	int	 code, ret;
 
 	if (u->w->users_path != NULL)
 		u->path = strdup(u->w->users_path);
 	else {
-		u->conf = conf_parse(u->w->conf_path != NULL ?
-		    u->w->conf_path : PATH_CONF);
+		u->conf = wsctl_conf(u->w->conf_path != NULL ?
+		    u->w->conf_path : PATH_CONF, &code);
 		if (u->conf == NULL)
-			return EX_CONFIG;
+			return code;
 		if (u->conf->users_path == NULL) {
 			warnx("the configuration names no users table");
 			return EX_CONFIG;
@@ -205,7 +204,6 @@ user_open(struct user_cmd *u, int writes)
 		}
 		free(lock);
 	}
-	u->existed = stat(u->path, &u->was) == 0;
 	if (users_read(u->table, u->path, why, sizeof(why)) == -1 &&
 	    (errno != ENOENT || !writes)) {
 		ret = errno == EACCES ? EX_NOPERM :
@@ -235,8 +233,7 @@ user_run(struct user_cmd *u, int (*fn)(struct user_cmd *), int writes)
 
 	if ((code = user_open(u, writes)) == EX_OK &&
 	    (code = fn(u)) == EX_OK && writes) {
-		if (users_write(u->table, u->path) == -1 ||
-		    user_keep_owner(u) == -1) {
+		if (users_write(u->table, u->path) == -1) {
 			code = errno == EACCES ? EX_NOPERM : EX_CANTCREAT;
 			warn("%s", u->path);
 		} else if (u->w->users_path == NULL || u->w->socket != NULL)
@@ -244,19 +241,6 @@ user_run(struct user_cmd *u, int (*fn)(struct user_cmd *), int writes)
 	}
 	user_close(u);
 	return code;
-}
-
-/*
- * The table is a new file now.  Written by root for a daemon that another
- * user started, it must stay that user's to read.
- */
-static int
-user_keep_owner(const struct user_cmd *u)
-{
-	if (!u->existed || geteuid() != 0 ||
-	    (u->was.st_uid == 0 && u->was.st_gid == 0))
-		return 0;
-	return chown(u->path, u->was.st_uid, u->was.st_gid);
 }
 
 static struct conf_user *

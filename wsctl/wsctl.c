@@ -19,9 +19,11 @@
 #include "textout.h"
 #include "wsctl.h"
 
-static int	 wsctl_connect(const struct wsctl *, enum ctl_cmd, char **);
+static int	 wsctl_connect(const struct wsctl *, enum ctl_cmd, char **,
+		    int *);
 static int	 wsctl_socket(const char *);
-static int	 wsctl_paths(const struct wsctl *, char **rw, char **ro);
+static int	 wsctl_paths(const struct wsctl *, char **rw, char **ro,
+		    int *code);
 static int	 wsctl_exchange(int, const struct ctl_req *, struct out *);
 static int	 wsctl_send(struct imsgbuf *, const struct ctl_req *);
 static int	 wsctl_next(struct imsgbuf *, struct imsg *);
@@ -82,9 +84,25 @@ main(int argc, char **argv)
 	return cmd_run(&w, argc, argv);
 }
 
+struct conf *
+wsctl_conf(const char *path, int *code)
+{
+	struct conf	*c;
+
+	*code = EX_CONFIG;
+	if (access(path, R_OK) == -1 && errno == EACCES) {
+		warn("%s", path);
+		*code = EX_NOPERM;
+		return NULL;
+	}
+	if ((c = conf_parse(path)) != NULL)
+		*code = EX_OK;
+	return c;
+}
+
 /* The two sockets' names: -s, or the configuration's, or the usual ones. */
 static int
-wsctl_paths(const struct wsctl *w, char **rw, char **ro)
+wsctl_paths(const struct wsctl *w, char **rw, char **ro, int *code)
 {
 	struct conf	*c;
 
@@ -92,7 +110,7 @@ wsctl_paths(const struct wsctl *w, char **rw, char **ro)
 	if (w->socket != NULL)
 		*rw = strdup(w->socket);
 	else if (w->conf_path != NULL) {
-		if ((c = conf_parse(w->conf_path)) == NULL)
+		if ((c = wsctl_conf(w->conf_path, code)) == NULL)
 			return -1;
 		*rw = strdup(c->control_path);
 		if (c->control_ro_path != NULL &&
@@ -136,15 +154,15 @@ wsctl_socket(const char *path)
 /*
  * Connects; who may not use the full socket gets the read-only one for what
  * only looks.  *path is what was tried last, for the caller to free.  -1 and
- * errno; errno 0: the configuration's errors were printed.
+ * errno; errno 0: the configuration's errors were printed, see *code.
  */
 static int
-wsctl_connect(const struct wsctl *w, enum ctl_cmd cmd, char **path)
+wsctl_connect(const struct wsctl *w, enum ctl_cmd cmd, char **path, int *code)
 {
 	char	*ro;
 	int	 fd, saved;
 
-	if (wsctl_paths(w, path, &ro) == -1) {
+	if (wsctl_paths(w, path, &ro, code) == -1) {
 		errno = 0;
 		return -1;
 	}
@@ -191,12 +209,10 @@ wsctl_talk(const struct wsctl *w, const struct ctl_req *req,
 {
 	struct out	 out = { w->output, stdout, style, 0, NULL };
 	char		*path = NULL;
-	int		 fd, code;
+	int		 fd, code = EX_OK;
 
-	if ((fd = wsctl_connect(w, req->cmd, &path)) == -1) {
-		if (errno == 0)
-			code = EX_CONFIG;
-		else {
+	if ((fd = wsctl_connect(w, req->cmd, &path, &code)) == -1) {
+		if (errno != 0) {
 			code = errno == EACCES || errno == EPERM ?
 			    EX_NOPERM : EX_UNAVAILABLE;
 			warn("wsmtpd does not answer on %s", path);
@@ -213,14 +229,14 @@ wsctl_tell(const struct wsctl *w, enum ctl_cmd cmd)
 	struct ctl_req	 req = { CTL_VERSION, cmd, 0, { NULL } };
 	struct out	 out = { &out_text, stdout, OUT_TABLE, 0, NULL };
 	char		*path = NULL;
-	int		 fd, code = EX_UNAVAILABLE;
+	int		 fd, code = EX_OK;
 
-	if ((fd = wsctl_connect(w, cmd, &path)) != -1)
+	if ((fd = wsctl_connect(w, cmd, &path, &code)) != -1)
 		code = wsctl_exchange(fd, &req, &out);
-	else if (errno == ENOENT || errno == ECONNREFUSED)
-		code = EX_OK;
-	else if (errno != 0)
+	else if (errno != 0 && errno != ENOENT && errno != ECONNREFUSED) {
+		code = EX_UNAVAILABLE;
 		warn("cannot tell wsmtpd on %s", path);
+	}
 	free(path);
 	return code;
 }
@@ -330,6 +346,7 @@ wsctl_rows(struct out *out, const struct imsg *imsg)
 static int
 wsctl_end(struct out *out, const struct imsg *imsg)
 {
+	struct wbuf	 why = { 0 };
 	struct rbuf	 r;
 	uint32_t	 error;
 	char		*text;
@@ -341,8 +358,14 @@ wsctl_end(struct out *out, const struct imsg *imsg)
 		return EX_PROTOCOL;
 	}
 	out->ops->tail(out, error == 0 ? text : NULL);
-	if (error != 0)
-		warnx("%s", text[0] == '\0' ? strerror((int)error) : text);
+	if (error != 0) {
+		textout_safe(&why, text[0] == '\0' ? strerror((int)error) :
+		    text, 0);
+		if (why.error)
+			errx(EX_OSERR, "out of memory");
+		warnx("%.*s", (int)why.len, (const char *)why.data);
+		wbuf_free(&why);
+	}
 	free(text);
 	return wsctl_exit_code(error);
 }

@@ -56,6 +56,9 @@ struct wsctl {
 	const struct output *output;
 };
 
+struct conf;
+/* wsctl.c: a configuration, or NULL and an exit code after a message. */
+struct conf	*wsctl_conf(const char *path, int *code);
 /* wsctl.c: one exchange with the daemon.  Returns an exit code of sysexits(3). */
 int		 wsctl_talk(const struct wsctl *, const struct ctl_req *,
 		    enum out_style);

@@ -50,6 +50,10 @@ fails "an unknown command" 64 ca sign
 fails "an option of another command" 64 ca list -n x
 fails "no authority yet" 66 ca list -d ca
 fails "nor to issue with" 66 ca issue -d . domain a.test
+fails "nor a directory for one" 66 ca issue -d none domain a.test
+fails "an authority without a name" 64 ca init -d anon -n ''
+fails "or with one that does not fit" 64 ca init -d anon -n \
+    "$(printf '%065d' 0)"
 
 ok "init" ca init -d ca -n "Test authority"
 ok "its key is secret" mode ca/ca.key 600
@@ -68,6 +72,8 @@ ok "SRVName" text out.d/capricorn.test.crt "_wsemail.capricorn.test"
 ok "P-256" text out.d/capricorn.test.crt "NIST CURVE: P-256"
 ok "for mail" text out.d/capricorn.test.crt "E-mail Protection"
 ok "no authority" text out.d/capricorn.test.crt "CA:FALSE"
+[ ! -c /dev/full ] || fails "a full device" 74 sh -c \
+    '"$0" ca list -d ca >/dev/full' "$wsctl"
 fails "the same name again" 73 ca issue -d ca -o out.d domain capricorn.test
 ok "is not in the index" count 1
 

@@ -56,6 +56,18 @@ is "$(code wsctl -u nowhere user list)" 66 'no table'
 is "$(code wsctl -u nodir/users user add -p - a@a.test)" 73 'no directory'
 is "$(code wsctl user bogus)" 64 'no such word'
 
+is "$(code wsctl -u users user passwd -p - -q 5M alice@a.test </dev/null)" 64 \
+    'an option that the word has no use for'
+is "$(code wsctl -u users user list -q 5M)" 64 'nor this one'
+is "$(wsctl -u users user list >&- 2>err; echo $?)" 74 'no standard output'
+if [ "$(id -u)" = 0 ]; then
+	chown nobody users
+	ok 'root changes the table of another user' \
+	    wsctl -u users user quota -q 2M alice@a.test
+	is "$(ls -l users | awk '{ print $3 }')" nobody "which stays that user's"
+	chown root users
+fi
+
 # A table that somebody broke is not overwritten.
 cp users good
 echo 'not a line' >>users
@@ -80,5 +92,14 @@ is "$(code sh -c 'echo secret | wsctl -f a/conf user add -p - x@b.test')" 65 \
     'not for a domain that is not hosted'
 ok 'the table is where it says' grep -q '^alice@a.test' a/users
 is "$(code wsctl -f nowhere user list)" 78 'no configuration'
+cp a/conf secret.conf
+chmod 000 secret.conf
+as_other=
+if [ "$(id -u)" = 0 ]; then
+	as_other="setpriv --reuid=nobody --clear-groups"
+fi
+is "$(code $as_other wsctl -f secret.conf user list)" 77 \
+    'a configuration that is not to be read'
+is "$(code $as_other wsctl -f secret.conf show stats)" 77 'nor for a socket'
 
 finish
