@@ -6,6 +6,7 @@
  */
 #include "compat.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <err.h>
@@ -236,6 +237,7 @@ session_mackey(struct session *s)
 static int
 session_cert(struct session *s)
 {
+	struct stat	 st;
 	uint8_t		*pem;
 	size_t		 len;
 	BIO		*bio;
@@ -253,6 +255,18 @@ session_cert(struct session *s)
 		return EX_CONFIG;
 	}
 	free(pem);
+	if (stat(s->acc->key, &st) == -1) {
+		fprintf(stderr, "wsmail: %s: %s\n", s->acc->key,
+		    strerror(errno));
+		return EX_CONFIG;
+	}
+	/* As wsmtpd(8) says of its own. */
+	if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+		fprintf(stderr, "wsmail: %s: a private key that others may "
+		    "read or change (mode %03o); chmod 600 it\n",
+		    s->acc->key, (unsigned int)(st.st_mode & 0777));
+		return EX_CONFIG;
+	}
 	if ((pem = mailfile_read(s->acc->key, &len)) != NULL &&
 	    (bio = BIO_new_mem_buf(pem, (int)len)) != NULL) {
 		s->key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
@@ -464,7 +478,8 @@ answer_read(struct session *s, const char *op, int open, const char *msgid,
 		fprintf(stderr, "wsmail: the server says %d %s (request %s)\n",
 		    a->http.status, http_reason(a->http.status), a->reqid);
 		code = a->http.status >= 500 || a->http.status == 429 ?
-		    EX_TEMPFAIL : EX_PROTOCOL;
+		    EX_TEMPFAIL : a->http.status == 413 ? EX_DATAERR :
+		    EX_PROTOCOL;
 		answer_free(a);
 		return code;
 	}

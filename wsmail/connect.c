@@ -347,21 +347,16 @@ conn_open(const struct account *acc, int *code)
 	}
 	c->acc = acc;
 	c->fd = -1;
-	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
+	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) {
+		fprintf(stderr, "wsmail: the resolver does not start\n");
 		*code = EX_OSERR;
-	else if ((*code = conn_tls_config(c)) == 0)
-		*code = conn_connect(c);
+	} else
+		*code = conn_tls_config(c);
 	if (*code != 0) {
 		conn_close(c);
 		return NULL;
 	}
 	return c;
-}
-
-const char *
-conn_authority(const struct conn *c)
-{
-	return c->authority;
 }
 
 static void
@@ -446,8 +441,9 @@ conn_post(struct conn *c, const char *type, const char *action,
 		}
 		http_msg_init(m, 1, &limits);
 		conn_settimeout(c, timeout);
-		r = conn_write(c, head.data, head.len) == -1 ? 1 :
-		    conn_read(c, m);
+		/* Who does not want all of it may have said why. */
+		(void)conn_write(c, head.data, head.len);
+		r = conn_read(c, m);
 		wbuf_free(&head);
 		c->used = 1;
 		if (r == 0)

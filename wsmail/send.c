@@ -25,7 +25,7 @@ struct draft {
 };
 
 static char	*draft_copy(const char *);
-static int	 draft_options(struct draft *, int, char **);
+static int	 draft_options(struct draft *, const char *, int, char **);
 static int	 draft_add(char **, size_t *, const char *);
 static int	 draft_reply(struct session *, struct draft *);
 static int	 draft_body(struct draft *);
@@ -63,7 +63,7 @@ draft_add(char **list, size_t *n, const char *s)
 }
 
 static int
-draft_options(struct draft *d, int argc, char **argv)
+draft_options(struct draft *d, const char *domain, int argc, char **argv)
 {
 	int	 ch, code;
 
@@ -74,6 +74,12 @@ draft_options(struct draft *d, int argc, char **argv)
 				return code;
 			break;
 		case 'i':
+			if (!wsmsg_msgid_ok(optarg, domain)) {
+				fprintf(stderr, "wsmail: -i %s: expected 16 "
+				    "to 64 letters, digits and hyphens, and "
+				    "@%s\n", optarg, domain);
+				return EX_USAGE;
+			}
 			free(d->m.msgid);
 			d->m.msgid = draft_copy(optarg);
 			break;
@@ -286,7 +292,7 @@ cmd_send(struct session *s, int argc, char **argv)
 		free(d);
 		return EX_OSERR;
 	}
-	code = draft_options(d, argc, argv);
+	code = draft_options(d, addr_domain(s->acc->address), argc, argv);
 	if (code == 0 && d->reply != NULL)
 		code = draft_reply(s, d);
 	if (code == 0)

@@ -35,12 +35,14 @@ void		 rc_free(struct accounts *);
 struct account	*rc_find(struct accounts *, const char *address);
 char		*rc_path(void);		/* $WSMAILRC or ~/.wsmailrc; caller frees */
 
-/* connect.c: one TLS connection to the account's server, kept for several calls. */
+/*
+ * connect.c: one TLS connection to the account's server, made by the first
+ * conn_post() and kept for several.
+ */
 struct conn;
 /* NULL and *code (sysexits) after an error was printed. */
 struct conn	*conn_open(const struct account *, int *code);
 void		 conn_close(struct conn *);
-const char	*conn_authority(const struct conn *);	/* for Host */
 /*
  * Posts one envelope and reads the answer, waiting at most `timeout` seconds
  * for it.  Reconnects once when a kept connection was closed meanwhile.

@@ -44,9 +44,10 @@ HOME=$T
 export HOME
 
 inst_ca
-inst_new capricorn
+inst_new capricorn 'limit http-header-timeout 1s' 'limit message-size 1M'
 inst_user capricorn alice
 inst_user capricorn bob
+inst_user capricorn carol
 fails 69 'No such file' "wsctl without a daemon" ctl capricorn show stats
 fails 69 'refused' "wsmail without a daemon" mail alice@capricorn list
 inst_start capricorn
@@ -75,6 +76,17 @@ fails 78 'password-command: no output' "a password-command without output" \
 rc lines "password-command cat $T/capricorn/alice.password; seq 100000 || kill \$\$"
 ok "only the first line of its output is the password" \
     wsmail -f lines.rc list
+
+wsctl ca issue -d ca -o capricorn user alice@capricorn.test >/dev/null
+key=$T/capricorn/alice@capricorn.test.key
+rc cert "auth certificate" "key $key" \
+    "certificate $T/capricorn/alice@capricorn.test.crt"
+ok "login by certificate" wsmail -f cert.rc list
+chmod 644 "$key"
+fails 78 'mode 644.*chmod 600' "a key that others may read" \
+    wsmail -f cert.rc list
+rm "$key"
+fails 78 'key: No such file' "no key" wsmail -f cert.rc list
 
 # --- the file of accounts ---------------------------------------------------
 fails 78 'nowhere.rc.*setup' "no file of accounts" wsmail -f nowhere.rc list
@@ -132,6 +144,23 @@ fails 65 'subject' "a subject with ESC" \
 fails 66 'standard input' "no standard input" from_none mail \
     alice@capricorn send -s one bob@capricorn.test
 
+# The front end closes a connection on which nothing comes for a second.
+slow() { { sleep 3; cat text; } | "$@"; }
+is "$(slow mail alice@capricorn send -s slow carol@capricorn.test 2>&1 >out)" \
+    "" "a text that takes longer than the server waits: no complaint"
+like "$(cat out)" queued "and it is sent"
+perl -e 'print "x" x 9000000' >huge
+fails 65 '413 Content Too Large' "more than the server takes" \
+    send huge huge bob@capricorn.test
+# Of what is wrong in a command line the network is not asked.
+for args in 'send -s x' 'send bob' 'send -i short bob@capricorn.test' \
+    'send -i 0123456789abcdef@scorpio.test bob@capricorn.test' \
+    'send -r one' 'show 0' 'list -n 0' 'list -s never' delete; do
+	fails 64 . "$args, and no server" from text wsmail -f down.rc $args
+done
+fails 64 '16 to 64 .*@capricorn.test' "a MessageId that is none" \
+    from text mail alice@capricorn send -i short bob@capricorn.test
+
 # --- what others wrote ------------------------------------------------------
 # CSI as one character, a right-to-left override and mark: XML carries them.
 printf 'x\302\2332Jy\342\200\256z\342\200\217\n' >csi
@@ -149,6 +178,8 @@ like "$(mail bob@capricorn show 1)" '^Subject: x.u\{9b\}2Jy.u\{202e\}z' \
 for cmd in list "show 1" "verify 1" "delete 99" "wait -e"; do
 	mail bob@capricorn -o json $cmd >json.out 2>err || :
 	ok "$cmd: valid JSON" python3 -m json.tool json.out
+	not_ok "$cmd: nothing for a terminal" grep -q \
+	    "$(printf '\302\233\\|\342\200[\216\217\256]')" json.out
 done
 
 # --- replying ---------------------------------------------------------------
