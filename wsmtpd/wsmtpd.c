@@ -18,6 +18,7 @@
 #include <sysexits.h>
 
 #include "log.h"
+#include "textout.h"
 #include "wsmtpd.h"
 #include "wstime.h"
 
@@ -110,6 +111,8 @@ main(int argc, char **argv)
 	struct options	 o;
 	struct parent	 p;
 
+	if (textout_init() == -1)
+		return EX_OSERR;
 	parent_options(argc, argv, &o);
 	/* Until the start is done, what goes wrong is said where it was asked. */
 	log_init("wsmtpd", 1, o.verbose);

@@ -190,4 +190,20 @@ t_code=0
 wsmtpd -L lib -f a/conf >out 2>&1 || t_code=$?
 is "$t_code" 1 'in the background as well'
 
+# --- started with closed descriptors, which nothing else may become
+if [ -d /proc/self/fd ]; then
+	rm -f a/ready
+	mkfifo a/ready
+	wsmtpd -d -L "$WS_TOP/wsmtpd" -f a/conf -R 3 3>a/ready <&- >&- 2>&- &
+	t_pid_a=$!
+	read -r t_line <a/ready
+	for t_fd in 0 1 2; do
+		is "$(readlink "/proc/$t_pid_a/fd/$t_fd")" /dev/null \
+		    "descriptor $t_fd of the parent is nothing"
+		is "$(readlink "/proc/$(inst_pid a queue)/fd/$t_fd")" \
+		    /dev/null 'nor of its children'
+	done
+	ok 'it ends in order' inst_stop a
+fi
+
 finish
