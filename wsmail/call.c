@@ -126,7 +126,7 @@ session_command(const char *command)
 	char	 buf[1024], rest[1024], *line = NULL;
 	size_t	 len = 0;
 	ssize_t	 n;
-	pid_t	 pid;
+	pid_t	 pid = -1;
 	int	 fd[2], status, r;
 
 	if (pipe2(fd, O_CLOEXEC) == -1)
