@@ -199,8 +199,6 @@ def hop_cases(s, trusted, rogue):
                 scorpio, m, alg=MORE + "hmac-sha256",
                 sign=lambda d: hmac.new(scorpio.der, d, hashlib.sha256).digest())),
             ("with an empty URI", detached(scorpio, m, uri="")),
-            ("in DER", detached(scorpio, m, sign=lambda d: scorpio.key.sign(
-                d, ec.ECDSA(hashes.SHA256())))),
             ("with r and s of zero", detached(scorpio, m, sign=lambda d: bytes(64))),
             ("of another message", detached(scorpio, message(sender, alice)))):
         s.status("theSig " + what, Hop(scorpio, m, sig).done(), 577)
@@ -331,12 +329,11 @@ def tenant_cases(s, trusted, virgo_ca, rogue, alice_pw, bob_pw):
     s.good("wsa:To is us", Envelope(user(trusted, alice), wsa={"To": "https://%s/wsemail" % CAP}).done())
     s.good("wsa:To is us by another name", Envelope(
         user(trusted, alice), wsa={"To": "https://%s:8443/wsemail" % VIRGO}).done())
-    for to in ("https://evil.test/wsemail", "https://evil.test", "https://evil.test:443/wsemail",
+    for to in ("https://evil.test/wsemail", "https://evil.test/", "https://evil.test:443/wsemail",
                "https://127.0.0.2/wsemail", "https://evil.test/https://capricorn.test/",
                "https://capricorn.test.evil.test/", "https://capricorn.test@evil.test/",
                "urn:wsemail:2:domain:capricorn.test", "https:///wsemail", "https://[/wsemail"):
-        named = re.match("https://([a-z0-9.:]+)(/|$)", to)
-        s.server.host = named.group(1) if named else CAP
+        s.server.host = re.sub("[/:].*$", "", to[8:]) if re.match("https://[a-z0-9.]+[/:]", to) else CAP
         s.bad("DEST: wsa:To and Host are of " + to,
               Envelope(user(trusted, alice), wsa={"To": to}).done(), code="FailedAuthentication")
     s.server.host = CAP
@@ -436,23 +433,6 @@ def signature_cases(s, trusted):
                         ("the group's order", N256.to_bytes(32, "big") * 2),
                         ("all ones", b"\xff" * 64)):
         s.bad("an ECDSA value of " + what, signed(sign=lambda d: value), code="FailedCheck")
-    def der(change=lambda d: d):
-        def sign(d):
-            value = ours.key.sign(d, ec.ECDSA(hashes.SHA256()))
-            while len(value) == 64:
-                value = ours.key.sign(d, ec.ECDSA(hashes.SHA256()))
-            return change(value)
-        return sign
-
-    s.good("an ECDSA value in DER", signed(sign=der()))
-    for what, change in (
-            ("with an octet behind", lambda d: d + b"\0"),
-            ("with a long form of its length", lambda d: d[:1] + b"\x81" + d[1:]),
-            ("with r padded", lambda d: b"\x30" + bytes([d[1] + 1]) + b"\x02" + bytes([d[3] + 1])
-             + b"\0" + d[4:]),
-            ("with r negative", lambda d: b"\x30" + bytes([d[1] - d[3] + 1]) + b"\x02\x01\xff" + d[4 + d[3]:]),
-            ("without s", lambda d: b"\x30" + bytes([2 + d[3]]) + d[2:4 + d[3]])):
-        s.bad("DER " + what, signed(sign=der(change)), code="InvalidSecurity")
     e = signed()
     s.good("ECDSA", e)
     value = e.security.find(q(DS, "Signature"))[1]
@@ -526,11 +506,11 @@ def mtom_cases(s, trusted):
                 '<w:Recipients><w:string>alice@%s</w:string></w:Recipients></w:theMessage>'
                 '</w:WSEmailSend>' % (WSE, inner, second, CAP))
 
-    def packed(inner=inc, second="", parts=part, body=None, prepare=None, **kw):
+    def packed(include=inc, second="", parts=part, body=None, prepare=None, **kw):
         e = Envelope(ours, op=op(body or base64.b64encode(text).decode(), second)).done()
         whole = e.text().decode()
         if body is None:
-            whole = whole.replace(base64.b64encode(text).decode(), inner)
+            whole = whole.replace(base64.b64encode(text).decode(), include)
         if prepare:
             whole = prepare(whole)
         return package(whole.encode(), parts, **kw)
@@ -564,7 +544,7 @@ def mtom_cases(s, trusted):
     ask("a head of 8000 octets", packed(parts=[("<p@x>", octets + "X: %s\r\n" % ("y" * 8000), text)]))
     ask("a start that is not there", packed(start="<nobody>"))
     ask("a root that is text/xml", packed(kind="text/xml"))
-    ask("a root of another SOAP", packed(inner="application/soap+xml"))
+    ask("a root of another SOAP", packed(inner="application/soap+xml"), code="VersionMismatch")
     ask("a delimiter of another boundary", (packed()[0], packed(boundary="c")[1]))
     ask("a boundary of 71 letters", packed(boundary="b" * 71))
     whole = packed()
@@ -590,16 +570,13 @@ def http_cases(s, trusted):
     """Framing that two readers could read differently, and what comes behind."""
     ours = user(trusted, "alice@" + CAP)
 
-    answered = rb"HTTP/1\.1 (\d+) [A-Z]"
-
     def request(line="POST /wsemail HTTP/1.1", host=CAP, more="", length=None, body=None):
-        if body is None:
-            body = Envelope(ours, wsa={"MessageID": "urn:uuid:" + str(uuid.uuid4())}).done().text()
+        body = Envelope(ours).done().text() if body is None else body
         return ("%s\r\nHost: %s\r\nContent-Type: text/xml\r\n%sContent-Length: %s\r\n\r\n" % (
             line, host, more, len(body) if length is None else length)).encode() + body
 
-    def statuses(data, least):
-        """Of all answers; behind those wanted it waits a little for more."""
+    def statuses(data):
+        """Of all answers until the server closes or answers `last`."""
         with s.server.connect() as c:
             c.settimeout(10)
             c.sendall(data)
@@ -611,36 +588,33 @@ def http_cases(s, trusted):
                     if not d:
                         break
                     out += d
-                    if len(re.findall(answered, out)) >= least:
-                        c.settimeout(0.3)
             except OSError:
                 pass
-        return [int(n) for n in re.findall(answered, out)]
+        return [int(n) for n in re.findall(rb"HTTP/1\.1 (\d+) [A-Z]", out)]
 
     def has(what, data, want):
-        got = statuses(data, len(want))
+        got = statuses(data)
         s.ok(got == want, "HTTP: " + what, got)
 
     def last():
-        """The same twice would be a replay."""
         return request(more="Connection: close\r\n")
 
     has("two in a row", request() + last(), [200, 200])
     has("nothing behind close is read", last() + request(), [200])
     has("octets behind the length are the next request", request() + b"<x/>\r\n\r\n", [200, 400])
-    has("a length too short", request(length=10) + b"\r\n\r\n", [500, 400])
-    smuggled = last()
+    has("a length too short", request(length=10) + b"\r\n", [500, 400])
+    inside = last()
     has("GET with a body that is a request", b"GET /wsemail?wsdl HTTP/1.1\r\nHost: %s\r\n"
-        b"Content-Length: %d\r\n\r\n" % (CAP.encode(), len(smuggled)) + smuggled + last(), [200, 200])
+        b"Content-Length: %d\r\n\r\n" % (CAP.encode(), len(inside)) + inside + last(), [200, 200])
     has("HEAD has no body", b"HEAD /wsemail?wsdl HTTP/1.1\r\nHost: x\r\n\r\n" + last(), [200, 200])
     for name in ("OPTIONS", "TRACE", "DELETE", "PATCH", "post"):
         has(name, request("%s /wsemail HTTP/1.1" % name) + last(), [405, 200])
-    has("CONNECT", b"CONNECT capricorn.test:443 HTTP/1.1\r\nHost: x\r\n\r\n", [400])
-    has("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", [400])
+    has("CONNECT", b"CONNECT capricorn.test:443 HTTP/1.1\r\nHost: x\r\n\r\n" + last(), [400, 200])
+    has("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n" + last(), [400, 200])
     has("https://us/wsemail", request("POST https://%s/wsemail HTTP/1.1" % CAP,
                                       more="Connection: close\r\n"), [200])
-    has("http://us/wsemail", request("POST http://%s/wsemail HTTP/1.1" % CAP), [400])
-    has("a user in the authority", request("POST https://a@%s/wsemail HTTP/1.1" % CAP), [400])
+    has("http://us/wsemail", request("POST http://%s/wsemail HTTP/1.1" % CAP) + last(), [400, 200])
+    has("a user in the authority", request("POST https://a@%s/wsemail HTTP/1.1" % CAP) + last(), [400, 200])
     has("a user in Host", request(host="a@" + CAP), [400])
     has("Upgrade is not heard", request(more="Upgrade: h2c\r\nConnection: upgrade, close\r\n"), [200])
     has("expecting 100", request(more="Expect: 100-continue\r\nConnection: close\r\n"), [200])
@@ -664,10 +638,10 @@ def http_cases(s, trusted):
     has("line feeds alone between chunks", head + size + b"\n" + body + b"\n0\n\n", [400])
     has("a length in the trailer", head + size + b"\r\n" + body + b"\r\n0\r\nContent-Length: 3\r\n\r\n", [400])
     has("line feeds alone", request().replace(b"\r\n", b"\n"), [400])
-    has("a coding of the content", request(more="Content-Encoding: gzip\r\n"), [415])
-    has("/wsemail/", request("POST /wsemail/ HTTP/1.1"), [404])
-    has("/%77semail", request("POST /%77semail HTTP/1.1"), [404])
-    has("/wsemail?wsdl", request("POST /wsemail?wsdl HTTP/1.1"), [404])
+    has("a coding of the content", request(more="Content-Encoding: gzip\r\n") + last(), [415, 200])
+    has("/wsemail/", request("POST /wsemail/ HTTP/1.1") + last(), [404, 200])
+    has("/%77semail", request("POST /%77semail HTTP/1.1") + last(), [404, 200])
+    has("/wsemail?wsdl", request("POST /wsemail?wsdl HTTP/1.1") + last(), [404, 200])
 
 
 def main(port, ca, virgo_ca, alice_pw, bob_pw):
