@@ -570,8 +570,12 @@ def http_cases(s, trusted):
     """Framing that two readers could read differently, and what comes behind."""
     ours = user(trusted, "alice@" + CAP)
 
+    def fresh():
+        """Two of the same millisecond are not the same."""
+        return Envelope(ours, wsa={"MessageID": "urn:uuid:" + str(uuid.uuid4())}).done().text()
+
     def request(line="POST /wsemail HTTP/1.1", host=CAP, more="", length=None, body=None):
-        body = Envelope(ours).done().text() if body is None else body
+        body = fresh() if body is None else body
         return ("%s\r\nHost: %s\r\nContent-Type: text/xml\r\n%sContent-Length: %s\r\n\r\n" % (
             line, host, more, len(body) if length is None else length)).encode() + body
 
@@ -629,7 +633,7 @@ def http_cases(s, trusted):
     has("a coding and a length", request(more="transfer-encoding:chunked\r\n"), [400])
     chunked = ("POST /wsemail HTTP/1.%d\r\nHost: %s\r\nContent-Type: text/xml\r\nConnection: close\r\n"
                "Transfer-Encoding: chunked\r\n\r\n")
-    body = Envelope(ours).done().text()
+    body = fresh()
     size = b"%x" % len(body)
     head = (chunked % (1, CAP)).encode()
     has("a chunk with an extension", head + size + b";a=b\r\n" + body + b"\r\n0\r\nX: y\r\n\r\n", [200])
