@@ -7,6 +7,10 @@
  * so the piece's octets are its exclusive canonical form wherever it stands.
  * The Body is the exception, as what it holds comes from elsewhere and may
  * declare once more what the Body has; it is canonicalised to be digested.
+ *
+ * Ids are unique in a document, and what is sent holds Ids of strangers: ours
+ * have a tag that nobody can know when he writes a message, or a message
+ * could never be in an envelope of ours.
  */
 #include "compat.h"
 
@@ -39,7 +43,8 @@ static const char *soapenv_ns(const struct soapenv *);
 static int	 soapenv_digest_body(struct soapenv *);
 static void	 soapenv_put_security(struct soapenv *, const uint8_t *,
 		    size_t, struct wbuf *);
-static void	 soapenv_put_id(struct wbuf *, const char *);
+static void	 soapenv_put_id(const struct soapenv *, struct wbuf *,
+		    const char *);
 static void	 soapenv_key_reference(struct soapenv *, const char *,
 		    const char *);
 
@@ -48,6 +53,8 @@ soapenv_init(struct soapenv *e, int soap12)
 {
 	memset(e, 0, sizeof(*e));
 	e->soap12 = soap12;
+	snprintf(e->tag, sizeof(e->tag), "%08x%08x", arc4random(),
+	    arc4random());
 }
 
 void
@@ -74,7 +81,7 @@ soapenv_ns(const struct soapenv *e)
 	return e->soap12 ? NS_SOAP12 : NS_SOAP11;
 }
 
-/* What was written to w from `from` on is an element with this (constant) Id. */
+/* What was written to w from `from` on is an element with this Id. */
 static void
 soapenv_add_part(struct soapenv *e, const char *id, const struct wbuf *w,
     size_t from)
@@ -87,15 +94,18 @@ soapenv_add_part(struct soapenv *e, const char *id, const struct wbuf *w,
 		soapenv_fail(e, E2BIG);
 		return;
 	}
-	e->ref[e->nref].id = id;
+	snprintf(e->id[e->nref], SOAPENV_ID, "%s-%s", id, e->tag);
+	e->ref[e->nref].id = e->id[e->nref];
 	SHA256(w->data + from, w->len - from, e->ref[e->nref++].digest);
 }
 
 static void
-soapenv_put_id(struct wbuf *w, const char *id)
+soapenv_put_id(const struct soapenv *e, struct wbuf *w, const char *id)
 {
 	wbuf_puts(w, " wsu:Id=\"");
 	wbuf_puts(w, id);
+	wbuf_puts(w, "-");
+	wbuf_puts(w, e->tag);
 	wbuf_puts(w, "\"");
 }
 
@@ -110,7 +120,7 @@ soapenv_wsa(struct soapenv *e, const char *name, const char *value)
 			id = soapenv_wsa_ids[i][1];
 	wbuf_printf(&e->header, "<wsa:%s xmlns:wsa=\"" NS_WSA "\"" XMLNS_WSU,
 	    name);
-	soapenv_put_id(&e->header, id);
+	soapenv_put_id(e, &e->header, id);
 	wbuf_puts(&e->header, ">");
 	xml_put_text(&e->header, value);
 	wbuf_printf(&e->header, "</wsa:%s>", name);
@@ -125,7 +135,7 @@ soapenv_delivery(struct soapenv *e, const char *kind, const char *from,
 	size_t		 start = w->len, i;
 
 	wbuf_puts(w, "<x:Delivery" XMLNS_WSU " xmlns:x=\"" NS_WSE2 "\"");
-	soapenv_put_id(w, "Delivery");
+	soapenv_put_id(e, w, "Delivery");
 	wbuf_puts(w, ">");
 	xml_put_elem(w, "x:Kind", kind);
 	xml_put_elem(w, "x:From", from);
@@ -153,7 +163,7 @@ soapenv_timestamp(struct soapenv *e, int64_t now, unsigned int lifetime)
 	char		 when[WSTIME_LEN];
 
 	wbuf_puts(w, "<wsu:Timestamp" XMLNS_WSU);
-	soapenv_put_id(w, "Time");
+	soapenv_put_id(e, w, "Time");
 	wbuf_puts(w, ">");
 	xml_put_elem(w, "wsu:Created", wstime_format(now, when, sizeof(when)));
 	xml_put_elem(w, "wsu:Expires", wstime_format(now +
@@ -169,7 +179,7 @@ soapenv_token_password(struct soapenv *e, const char *user, const char *password
 	size_t		 from = w->len;
 
 	wbuf_puts(w, "<wsse:UsernameToken" XMLNS_WSSE XMLNS_WSU);
-	soapenv_put_id(w, "User");
+	soapenv_put_id(e, w, "User");
 	wbuf_puts(w, ">");
 	xml_put_elem(w, "wsse:Username", user);
 	wbuf_puts(w, "<wsse:Password Type=\"" URI_PASSWORD_TEXT "\">");
@@ -183,8 +193,8 @@ static void
 soapenv_key_reference(struct soapenv *e, const char *id, const char *type)
 {
 	wbuf_printf(&e->keyinfo, "<wsse:SecurityTokenReference" XMLNS_WSSE ">"
-	    "<wsse:Reference URI=\"#%s\" ValueType=\"%s\"></wsse:Reference>"
-	    "</wsse:SecurityTokenReference>", id, type);
+	    "<wsse:Reference URI=\"#%s-%s\" ValueType=\"%s\"></wsse:Reference>"
+	    "</wsse:SecurityTokenReference>", id, e->tag, type);
 	if (e->keyinfo.error)
 		soapenv_fail(e, e->keyinfo.error);
 }
@@ -200,7 +210,7 @@ soapenv_token_mac(struct soapenv *e, const char *user, const uint8_t *salt,
 
 	arc4random_buf(nonce, sizeof(nonce));
 	wbuf_puts(w, "<wsse:UsernameToken" XMLNS_WSSE XMLNS_WSU);
-	soapenv_put_id(w, "User");
+	soapenv_put_id(e, w, "User");
 	wbuf_puts(w, ">");
 	xml_put_elem(w, "wsse:Username", user);
 	wbuf_puts(w, "<wsse:Nonce EncodingType=\"" URI_BASE64 "\">");
@@ -235,7 +245,7 @@ soapenv_token_cert(struct soapenv *e, X509 *cert, STACK_OF(X509) *chain)
 	}
 	wbuf_printf(w, "<wsse:BinarySecurityToken" XMLNS_WSSE XMLNS_WSU
 	    " EncodingType=\"" URI_BASE64 "\" ValueType=\"%s\"", type);
-	soapenv_put_id(w, "Cert");
+	soapenv_put_id(e, w, "Cert");
 	wbuf_puts(w, ">");
 	xml_put_base64(w, der, len);
 	wbuf_puts(w, "</wsse:BinarySecurityToken>");
@@ -264,14 +274,22 @@ soapenv_token_thumbprint(struct soapenv *e, X509 *cert)
 }
 
 void
+soapenv_body_open(struct soapenv *e)
+{
+	wbuf_printf(&e->body, "<s:Body xmlns:s=\"%s\"" XMLNS_WSU,
+	    soapenv_ns(e));
+	soapenv_put_id(e, &e->body, "Body");
+	wbuf_puts(&e->body, ">");
+}
+
+void
 soapenv_body(struct soapenv *e, const char *ns, const char *op,
     const struct wbuf *content)
 {
 	struct wbuf	*w = &e->body;
 
-	wbuf_printf(w, "<s:Body xmlns:s=\"%s\"" XMLNS_WSU, soapenv_ns(e));
-	soapenv_put_id(w, "Body");
-	wbuf_printf(w, "><w:%s xmlns:w=\"%s\">", op, ns);
+	soapenv_body_open(e);
+	wbuf_printf(w, "<w:%s xmlns:w=\"%s\">", op, ns);
 	if (content != NULL) {
 		wbuf_raw(w, content->data, content->len);
 		if (content->error)

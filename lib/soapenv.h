@@ -18,6 +18,8 @@
 #include "wss.h"
 
 #define SOAPENV_REFS	16
+#define SOAPENV_TAG	17
+#define SOAPENV_ID	40	/* a constant name, a hyphen, the tag */
 
 struct soapenv {
 	int		 soap12;
@@ -26,6 +28,8 @@ struct soapenv {
 	struct wbuf	 keyinfo;
 	struct wbuf	 body;
 	struct wbuf	 signedinfo;
+	char		 tag[SOAPENV_TAG];	/* of this envelope's Ids */
+	char		 id[SOAPENV_REFS][SOAPENV_ID];
 	struct wss_ref	 ref[SOAPENV_REFS];
 	size_t		 nref;
 	int		 error;
@@ -41,6 +45,8 @@ void	 soapenv_wsa(struct soapenv *, const char *name, const char *value);
  */
 void	 soapenv_delivery(struct soapenv *, const char *kind, const char *from,
 	    const char *to, const struct rcpt *, size_t);
+/* <s:Body ...>, for who writes the rest of e->body himself. */
+void	 soapenv_body_open(struct soapenv *);
 /* Body with one element <w:op xmlns:w=ns>content</w:op>. */
 void	 soapenv_body(struct soapenv *, const char *ns, const char *op,
 	    const struct wbuf *content);

@@ -168,8 +168,7 @@ fault_send(struct request *r, const struct fault_form *f)
 	    f->code, f->text);
 	request_compose(r, FAULT_ACTION);
 	fault_put_header(&r->env.header, r, f);
-	wbuf_printf(w, "<s:Body xmlns:s=\"%s\" xmlns:wsu=\"" NS_WSU
-	    "\" wsu:Id=\"Body\">", r->soap12 ? NS_SOAP12 : NS_SOAP11);
+	soapenv_body_open(&r->env);
 	if (r->soap12)
 		fault_put12(w, r, f);
 	else

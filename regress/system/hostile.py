@@ -340,7 +340,7 @@ def tenant_cases(s, trusted, virgo_ca, rogue, alice_pw, bob_pw):
     faults = []
     for name in (alice, "nobody@" + CAP, "nobody@" + EVIL):
         answer = s.ask(plain(name, "wrong"))
-        faults.append((answer[0], re.sub(rb"RequestId>[^<]*<", b"", answer[1])))
+        faults.append((answer[0], re.sub(rb'RequestId>[^<]*<| wsu:Id="[^"]*"', b"", answer[1])))
     s.ok(faults[0] == faults[1] == faults[2] and b"FailedAuthentication" in faults[0][1],
          "who is not a user is told what a wrong password is told", faults)
 
@@ -491,6 +491,41 @@ def package(envelope, parts, boundary="b", start="<root>", kind="application/xop
     return out + ("--%s--\r\n" % boundary).encode(), (
         'multipart/related; boundary="%s"; type="application/xop+xml"; start="%s"; '
         'start-info="text/xml"' % (boundary, start))
+
+
+def poison_cases(s, trusted):
+    """Mail whose content has the Ids of the envelope that it will be in."""
+    ours = user(trusted, "alice@" + CAP)
+
+    def call(op):
+        return s.ask(Envelope(ours, op=op, wsa={
+            "MessageID": "urn:uuid:" + str(uuid.uuid4())}).done())
+
+    ids = set(re.findall(rb' (?:wsu:)?Id="([^"]*)"', call(LIST)[1]))
+    s.ok(len(ids) >= 4, "a signed answer has Ids", ids)
+    nodes = "".join('<w:XmlNode><f Id="%s"/></w:XmlNode>' % i.decode() for i in sorted(ids))
+    status, answer = call(
+        '<w:WSEmailSend xmlns:w="%s"><w:theMessage><w:Subject>poison</w:Subject><w:Recipients>'
+        '<w:string>alice@%s</w:string></w:Recipients><w:XmlAttachments>%s</w:XmlAttachments>'
+        '</w:theMessage></w:WSEmailSend>' % (WSE, CAP, nodes))
+    s.ok(b">200<" in answer, "they may stand in a message", (status, answer[:600]))
+    wait = ('<x:WaitForChange xmlns:x="%s"><x:sinceChange>%s</x:sinceChange>'
+            '<x:timeout>20</x:timeout></x:WaitForChange>')
+    header = change = None
+    while header is None:
+        answer = call(LIST)[1]
+        header = re.search(rb"MessageID>(\d+)<(?:(?!/w:WSEmailHeader).)*>poison<", answer)
+        was, change = change, re.search(rb"Change>(\d+)<", answer).group(1).decode()
+        if header is None and was == change:
+            break
+        if header is None:
+            call(wait % (WSE2, change))
+    number = header.group(1).decode() if header else "0"
+    status, answer = call('<w:WSEmailRetrieve xmlns:w="%s"><w:messageToGet>%s</w:messageToGet>'
+                          '</w:WSEmailRetrieve>' % (WSE, number))
+    s.ok(status == 200 and answer.count(b"<f ") == len(ids), "and be read", (status, answer[:600]))
+    found = re.findall(rb' (?:wsu:)?Id="([^"]*)"', answer)
+    s.ok(len(found) == len(set(found)), "with an envelope of other Ids", found)
 
 
 def mtom_cases(s, trusted):
@@ -657,6 +692,7 @@ def main(port, ca, virgo_ca, alice_pw, bob_pw):
     tenant_cases(s, trusted, virgo, rogue, alice_pw, bob_pw)
     mac_cases(s, alice_pw, bob_pw)
     signature_cases(s, trusted)
+    poison_cases(s, trusted)
     mtom_cases(s, trusted)
     http_cases(s, trusted)
     s.good("and the server still serves", Envelope(user(trusted, "alice@" + CAP)).done())
