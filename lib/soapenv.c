@@ -304,7 +304,7 @@ soapenv_body(struct soapenv *e, const char *ns, const char *op,
 static int
 soapenv_digest_body(struct soapenv *e)
 {
-	const struct xml_limits	 lim = { e->body.len, 200, 4000000, 4096,
+	const struct xml_limits	 lim = { e->body.len, 256, 4000000, 4096,
 				    1000000, 1000000 };
 	struct wbuf		 w = { 0 };
 	xmlDocPtr		 doc;

@@ -457,8 +457,12 @@ static int
 answer_read(struct session *s, const char *op, int open, const char *msgid,
     struct answer *a)
 {
+	/*
+	 * What strangers write the server has judged, by limits of its own;
+	 * and in the answer it stands deeper than in what the server got.
+	 */
 	static const struct xml_limits	 limits = {
-		64U << 20, 64, 1000000, 64, 100000, 100000
+		64U << 20, 256, 1000000, 4096, 100000, 100000
 	};
 	struct wss_rules	 rules = { wstime_now(), 300, 600, 16 };
 	const char		*why = NULL, *id;

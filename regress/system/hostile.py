@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import os
 import re
+import subprocess
 import sys
 import uuid
 
@@ -526,6 +527,17 @@ def poison_cases(s, trusted):
     s.ok(status == 200 and answer.count(b"<f ") == len(ids), "and be read", (status, answer[:600]))
     found = re.findall(rb' (?:wsu:)?Id="([^"]*)"', answer)
     s.ok(len(found) == len(set(found)), "with an envelope of other Ids", found)
+    # As deep as a request may be; in an answer it stands deeper by one.
+    status, answer = call(
+        '<w:WSEmailSend xmlns:w="%s"><w:theMessage><w:Subject>deep</w:Subject><w:Recipients>'
+        '<w:string>carol@%s</w:string></w:Recipients><w:XmlAttachments><w:XmlNode>%s%s</w:XmlNode>'
+        '</w:XmlAttachments></w:theMessage></w:WSEmailSend>' % (WSE, CAP, "<f>" * 58, "</f>" * 58))
+    s.ok(b">200<" in answer, "a message as deep as can be", (status, answer[:600]))
+    for what in (["wait", "-e", "-t", "30"], ["show", "1"], ["save", "1", "deep.xml"],
+                 ["verify", "-f", "deep.xml"]):
+        run = subprocess.run(["wsmail", "-f", "capricorn/carol.rc"] + what,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        s.ok(run.returncode == 0, "and wsmail: " + " ".join(what), run.stdout)
 
 
 def mtom_cases(s, trusted):
