@@ -31,7 +31,10 @@ static int	 peer_read(struct arrival *);
 static int	 peer_recipients(struct arrival *);
 static int	 peer_recipient(struct arrival *, xmlNodePtr);
 static int	 peer_domain(struct arrival *);
-static int	 peer_was_recipient(const struct arrival *, const char *);
+static char	**peer_named(const struct arrival *, size_t *);
+static void	 peer_named_free(char **, size_t);
+static int	 peer_named_cmp(const void *, const void *);
+static int	 peer_forwarded(const struct arrival *, char **, size_t);
 static int	 peer_sig(struct arrival *);
 static int	 peer_sig_signer(struct arrival *, X509 *, STACK_OF(X509) *,
 		    const char **);
@@ -212,41 +215,84 @@ peer_recipients(struct arrival *a)
 }
 
 static int
-peer_was_recipient(const struct arrival *a, const char *orig)
+peer_named_cmp(const void *a, const void *b)
 {
-	char	 addr[ADDR_MAX + 1];
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void
+peer_named_free(char **named, size_t n)
+{
+	while (named != NULL && n > 0)
+		free(named[--n]);
+	free(named);
+}
+
+/* The addresses in the message's Recipients, in order.  NULL: out of memory. */
+static char **
+peer_named(const struct arrival *a, size_t *n)
+{
+	char	 addr[ADDR_MAX + 1], **named;
 	size_t	 i;
 
-	for (i = 0; i < a->msg.nrcpt; i++)
-		if (addr_normalize(a->msg.rcpt[i], addr, sizeof(addr)) == 0 &&
-		    strcmp(addr, orig) == 0)
-			return 1;
-	return 0;
+	*n = 0;
+	if ((named = calloc(a->msg.nrcpt + 1, sizeof(*named))) == NULL)
+		return NULL;
+	for (i = 0; i < a->msg.nrcpt; i++) {
+		if (addr_normalize(a->msg.rcpt[i], addr, sizeof(addr)) == -1)
+			continue;
+		if ((named[*n] = strdup(addr)) == NULL) {
+			peer_named_free(named, *n);
+			return NULL;
+		}
+		(*n)++;
+	}
+	qsort(named, *n, sizeof(*named), peer_named_cmp);
+	return named;
+}
+
+/* Each recipient stands for an address of the hop's that M names. */
+static int
+peer_forwarded(const struct arrival *a, char **named, size_t n)
+{
+	const char	*domain;
+	uint32_t	 i;
+
+	for (i = 0; i < a->nrcpt; i++) {
+		domain = addr_domain(a->rcpt[i].orig);
+		if (domain == NULL || strcmp(domain, a->r->principal) != 0 ||
+		    bsearch(&a->rcpt[i].orig, named, n, sizeof(*named),
+		    peer_named_cmp) == NULL)
+			return 0;
+	}
+	return 1;
 }
 
 /*
  * Check DOMAIN: the sender is of the domain that signed the hop; or the hop
  * forwards what was addressed to it: each recipient stands for an address of
- * its own that the message names.
+ * its own that the message names.  Both lists are as long as the peer likes.
  */
 static int
 peer_domain(struct arrival *a)
 {
-	const char	*domain;
-	uint32_t	 i;
+	char	**named;
+	size_t	 n;
+	int	 forwarded;
 
 	if (strcmp(addr_domain(a->sender), a->r->principal) == 0)
 		return 0;
-	for (i = 0; i < a->nrcpt; i++) {
-		domain = addr_domain(a->rcpt[i].orig);
-		if (domain == NULL || strcmp(domain, a->r->principal) != 0 ||
-		    !peer_was_recipient(a, a->rcpt[i].orig)) {
-			peer_refuse(a, ST_UNAUTHENTIC,
-			    "Sender is not of the domain that sends (DOMAIN)");
-			return -1;
-		}
+	if ((named = peer_named(a, &n)) == NULL) {
+		request_fault_later(a->r, "out of memory");
+		return -1;
 	}
-	return 0;
+	forwarded = peer_forwarded(a, named, n);
+	peer_named_free(named, n);
+	if (forwarded)
+		return 0;
+	peer_refuse(a, ST_UNAUTHENTIC,
+	    "Sender is not of the domain that sends (DOMAIN)");
+	return -1;
 }
 
 static int

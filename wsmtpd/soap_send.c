@@ -253,6 +253,11 @@ send_recipients(struct sending *sd)
 	if (sd->r->w.delivery != NULL && send_delivery(sd) == -1)
 		return -1;
 	given = sd->nrcpt > 0;
+	/* Named again and again, they would be looked for as often. */
+	if ((int64_t)m->nrcpt > soap_limit(sd->r->s, LIM_RECIPIENTS)) {
+		send_refuse(sd, ST_BAD, "too many recipients");
+		return -1;
+	}
 	for (i = 0; i < m->nrcpt; i++) {
 		if (addr_normalize(m->rcpt[i], addr, sizeof(addr)) == -1) {
 			send_refuse(sd, ST_BAD,

@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import uuid
 
 from cryptography import x509
@@ -248,6 +249,17 @@ def hop_cases(s, trusted, rogue):
         evil, m, sig, frm=EVIL, orig="x@" + EVIL).done(), 200)
     s.status("forwarded for another domain's recipient", Hop(
         evil, m, sig, frm=EVIL, orig="x@x.evil.test").done(), 577)
+    # Comparing each with each would take half a minute.
+    many = ["x%d@%s" % (i, EVIL) for i in range(60000)]
+    m2 = message(sender, *many)
+    start = time.process_time(), time.monotonic()
+    s.status("forwarded for the last of many recipients", Hop(
+        evil, m2, detached(scorpio, m2), frm=EVIL,
+        delivery='<x:Kind>WSEmail/2/relay</x:Kind><x:From>%s</x:From><x:To>%s</x:To>%s'
+        % (EVIL, CAP, ('<x:Recipient for="%s">%s</x:Recipient>' % (many[-1], alice)) * 1000)
+    ).done(), 200)
+    s.ok(time.monotonic() - start[1] < 10 + time.process_time() - start[0],
+         "is answered at once", time.monotonic() - start[1])
     two = '<w:WSEmailSend xmlns:w="%s">%s%s<w:theSig>%s</w:theSig></w:WSEmailSend>'
     s.status("two messages, one signed", Hop(
         scorpio, m, sig, content=two % (WSE, message(sender, alice), m, sig)).done(), 500)
@@ -286,6 +298,9 @@ def tenant_cases(s, trusted, virgo_ca, rogue, alice_pw, bob_pw):
     s.status("RETADDR: alice as carol", plain(alice, alice_pw, send("carol@" + CAP)), 553)
     s.status("a MessageId of the other tenant", plain(
         bob, bob_pw, send(bob, msgid=uuid.uuid4().hex + "@" + CAP)), 500)
+    for n, code in ((1000, 200), (1001, 500)):
+        s.status("one recipient %d times" % n, plain(
+            alice, alice_pw, send(alice, ("</w:string><w:string>".join([alice] * n)))), code)
     delivery = '<x:Delivery xmlns:x="%s"><x:From>%s</x:From><x:To>%s</x:To></x:Delivery>'
     s.status("control: Delivery says the same", plain(
         bob, bob_pw, send(bob), delivery % (WSE2, bob, VIRGO)), 200)
