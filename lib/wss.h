@@ -37,6 +37,7 @@ struct wss_rules {
 	unsigned int	 future;	/* s, F */
 	unsigned int	 lifetime;	/* s, W */
 	unsigned int	 references_max;
+	int		 ecdsa_der;	/* take an ECDSA value in DER, too */
 };
 
 struct wss {
@@ -67,6 +68,7 @@ struct wss {
 	uint8_t		*sigvalue;
 	size_t		 sigvalue_len;
 	int		 sig_is_ecdsa;	/* else RSA, for X509 */
+	int		 sig_was_der;	/* ECDSA: sigvalue is r|s all the same */
 	/* time and replay */
 	int64_t		 created, expires;	/* ms, 0: no Timestamp */
 	char		*nonce;		/* UsernameToken Nonce (base64 text), or NULL;

@@ -737,6 +737,7 @@ wss_signed(struct examine *e)
 	w->has_signature = 1;
 	w->sigvalue = e->sig.value;
 	w->sigvalue_len = e->sig.value_len;
+	w->sig_was_der = e->sig.was_der;
 	e->sig.value = NULL;
 	return 0;
 }
@@ -754,7 +755,7 @@ wss_examine_all(struct examine *e)
 	if (wss_security_children(e) == -1)
 		return -1;
 	if (e->signature != NULL && wss_signature_parse(&e->sig, e->signature,
-	    e->rules->references_max, 1, &w->fault, &w->why) == -1)
+	    e->rules->references_max, e->rules->ecdsa_der, &w->fault, &w->why) == -1)
 		return -1;
 	if (wss_timestamp(e) == -1 ||
 	    (e->usertoken != NULL && wss_usertoken(e) == -1) ||

@@ -26,17 +26,17 @@ struct wss_signature {
 	char		*prefixes_text;
 	uint8_t		*value;
 	size_t		 value_len;
+	int		 was_der;
 	size_t		 nref;
 	struct wss_reference ref[WSS_REFERENCES_MAX];
 };
 
 /*
- * 0, or -1 with fault and reason; s is freed by the caller in any case.  der:
- * an ECDSA value may also be in DER; it is r and s afterwards.
+ * 0, or -1 with fault and reason; s is freed by the caller in any case.
+ * ecdsa_der: an ECDSA value that is not r|s may be DER, and is made r|s.
  */
 int	 wss_signature_parse(struct wss_signature *, xmlNodePtr,
-	    unsigned int references_max, int der, enum wss_fault *,
-	    const char **why);
+	    unsigned int references_max, int ecdsa_der, enum wss_fault *, const char **why);
 void	 wss_signature_free(struct wss_signature *);
 /* Digest of a node's exclusive canonical form is the reference's: 0 or -1. */
 int	 wss_reference_check(const struct wss_reference *, xmlNodePtr);

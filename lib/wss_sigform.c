@@ -20,8 +20,8 @@
 
 #define SIG_URI_MAX	512
 #define SIG_PREFIXES_LEN 4096
-#define SIG_EC_LEN	64	/* P-256: r and s */
-#define SIG_EC_DER_MAX	72	/* the longest that two of 33 octets make */
+#define SIG_ECDSA_LEN	64	/* of P-256: r and s */
+#define SIG_ECDSA_DER_MAX 72	/* two integers of 33 octets, and three heads */
 #define SIG_VALUE_MAX	4096	/* base64 text; RSA of 8192 bits is 1368 */
 
 struct sigform {
@@ -34,8 +34,8 @@ static int	 sig_refuse(struct sigform *, enum wss_fault, const char *);
 static int	 sig_algorithm(xmlNodePtr, const char *);
 static int	 sig_signedinfo(struct sigform *, xmlNodePtr, unsigned int);
 static int	 sig_method(struct sigform *, xmlNodePtr);
-static int	 sig_value_raw(struct wss_signature *);
 static int	 sig_value(struct sigform *, xmlNodePtr, int);
+static int	 sig_from_der(struct wss_signature *);
 static int	 sig_reference(struct sigform *, xmlNodePtr);
 static int	 sig_reference_uri(struct sigform *, xmlNodePtr,
 		    struct wss_reference *);
@@ -279,49 +279,47 @@ sig_signedinfo(struct sigform *f, xmlNodePtr si, unsigned int max)
 }
 
 /*
- * In a request an ECDSA value may come in DER (RFC 3279 section 2.2.3), as
- * some toolkits send it: made r and s here.  Only what encodes to the same
- * octets again is taken.
+ * gSOAP 2.8 sends an ECDSA value as OpenSSL makes it, which no standard of
+ * XML signatures has.  Of its encodings the one of DER alone is taken, and
+ * made what it should have been.
  */
 static int
-sig_value_raw(struct wss_signature *s)
+sig_from_der(struct wss_signature *s)
 {
-	const uint8_t	*p = s->value;
-	uint8_t		*again = NULL, raw[SIG_EC_LEN];
-	ECDSA_SIG	*sig;
-	int		 len, ok = 0;
+	const unsigned char	*p = s->value;
+	const BIGNUM		*r, *v;
+	ECDSA_SIG		*sig;
+	uint8_t			*der = NULL, raw[SIG_ECDSA_LEN];
+	int			 len, ok = 0;
 
-	if (s->value_len == SIG_EC_LEN)
-		return 1;
-	if (s->value_len > SIG_EC_DER_MAX ||
+	if (s->value_len > SIG_ECDSA_DER_MAX ||
 	    (sig = d2i_ECDSA_SIG(NULL, &p, (long)s->value_len)) == NULL) {
 		ERR_clear_error();
-		return 0;
+		return -1;
 	}
-	len = i2d_ECDSA_SIG(sig, &again);
+	ECDSA_SIG_get0(sig, &r, &v);
+	len = i2d_ECDSA_SIG(sig, &der);
 	if (len > 0 && (size_t)len == s->value_len &&
-	    memcmp(again, s->value, s->value_len) == 0 &&
-	    !BN_is_negative(ECDSA_SIG_get0_r(sig)) &&
-	    !BN_is_negative(ECDSA_SIG_get0_s(sig)) &&
-	    BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, SIG_EC_LEN / 2) > 0 &&
-	    BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + SIG_EC_LEN / 2,
-	    SIG_EC_LEN / 2) > 0) {
-		free(s->value);
-		s->value_len = SIG_EC_LEN;
-		if ((s->value = malloc(SIG_EC_LEN)) != NULL) {
-			memcpy(s->value, raw, SIG_EC_LEN);
-			ok = 1;
-		}
+	    memcmp(der, s->value, s->value_len) == 0 &&
+	    !BN_is_negative(r) && !BN_is_negative(v) &&
+	    BN_bn2binpad(r, raw, SIG_ECDSA_LEN / 2) == SIG_ECDSA_LEN / 2 &&
+	    BN_bn2binpad(v, raw + SIG_ECDSA_LEN / 2, SIG_ECDSA_LEN / 2) ==
+	    SIG_ECDSA_LEN / 2 &&
+	    (p = realloc(s->value, sizeof(raw))) != NULL) {
+		s->value = (uint8_t *)(uintptr_t)p;
+		memcpy(s->value, raw, sizeof(raw));
+		s->value_len = sizeof(raw);
+		s->was_der = ok = 1;
 	}
-	OPENSSL_free(again);
+	OPENSSL_free(der);
 	ECDSA_SIG_free(sig);
 	ERR_clear_error();
-	return ok;
+	return ok ? 0 : -1;
 }
 
 /* The lengths: a MAC is whole, an ECDSA P-256 value is r and s. */
 static int
-sig_value(struct sigform *f, xmlNodePtr n, int der)
+sig_value(struct sigform *f, xmlNodePtr n, int ecdsa_der)
 {
 	struct wss_signature	*s = f->s;
 	char			*text;
@@ -336,8 +334,8 @@ sig_value(struct sigform *f, xmlNodePtr n, int der)
 			ok = s->value_len == 32;
 			break;
 		case WSS_ECDSA_SHA256:
-			ok = der ? sig_value_raw(s) :
-			    s->value_len == SIG_EC_LEN;
+			ok = s->value_len == SIG_ECDSA_LEN ||
+			    (ecdsa_der && sig_from_der(s) == 0);
 			break;
 		case WSS_RSA_SHA256:
 			ok = s->value_len >= 256 && s->value_len <= 1024;
@@ -351,7 +349,7 @@ sig_value(struct sigform *f, xmlNodePtr n, int der)
 
 int
 wss_signature_parse(struct wss_signature *s, xmlNodePtr n,
-    unsigned int references_max, int der, enum wss_fault *fault,
+    unsigned int references_max, int ecdsa_der, enum wss_fault *fault,
     const char **why)
 {
 	struct sigform	 f = { .s = s, .fault = fault, .why = why };
@@ -369,7 +367,7 @@ wss_signature_parse(struct wss_signature *s, xmlNodePtr n,
 		    "malformed signature");
 	if (sig_signedinfo(&f, si, references_max) == -1)
 		return -1;
-	return sig_value(&f, value, der);
+	return sig_value(&f, value, ecdsa_der);
 }
 
 void
@@ -439,7 +437,7 @@ wss_verify_octets(X509 *cert, enum wss_alg alg, const void *data, size_t len,
 	    EVP_PKEY_base_id(key) != type)
 		return -1;
 	if (alg == WSS_ECDSA_SHA256) {
-		if (siglen != SIG_EC_LEN || (derlen = sig_ecdsa_der(sig, &der)) <= 0)
+		if (siglen != SIG_ECDSA_LEN || (derlen = sig_ecdsa_der(sig, &der)) <= 0)
 			goto out;
 		sig = der;
 		siglen = (size_t)derlen;

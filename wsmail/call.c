@@ -464,7 +464,7 @@ answer_read(struct session *s, const char *op, int open, const char *msgid,
 	static const struct xml_limits	 limits = {
 		64U << 20, 256, 1000000, 4096, 100000, 100000
 	};
-	struct wss_rules	 rules = { wstime_now(), 300, 600, 16 };
+	struct wss_rules	 rules = { wstime_now(), 300, 600, 16, 0 };
 	const char		*why = NULL, *id;
 	struct wss		 w;
 	char			 want[128];

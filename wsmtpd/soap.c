@@ -255,6 +255,7 @@ soap_rules(const struct soap *s, struct wss_rules *rules)
 	rules->lifetime = (unsigned int)soap_limit(s, LIM_REQUEST_LIFETIME);
 	rules->references_max =
 	    (unsigned int)soap_limit(s, LIM_XML_REFERENCES);
+	rules->ecdsa_der = 0;
 }
 
 void

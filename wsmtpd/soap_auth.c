@@ -251,6 +251,11 @@ auth_cert_peer(struct request *r)
 	char		*from;
 	int		 ok;
 
+	if (r->w.sig_was_der) {
+		request_fault_wss(r, WSS_F_INVALID_SECURITY,
+		    "a hop's signature value in DER");
+		return;
+	}
 	n = xml_child(r->w.delivery, NS_WSE2, "From");
 	from = n != NULL ? xml_text(n, ADDR_MAX) : NULL;
 	ok = from != NULL && addr_domain_normalize(from, r->principal,

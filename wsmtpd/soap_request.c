@@ -146,6 +146,7 @@ request_examine(struct request *r)
 	int		 rv;
 
 	soap_rules(r->s, &r->rules);
+	r->rules.ecdsa_der = 1;		/* a user's; not a hop's */
 	rv = wss_examine(&r->w, r->doc, &r->rules);
 	if (r->w.soap12 != r->soap12 && r->w.body != NULL) {
 		request_fault(r, F_VERSION, ST_BAD,

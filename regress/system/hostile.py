@@ -23,7 +23,7 @@ import uuid
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from lxml import etree
 
@@ -260,6 +260,17 @@ def hop_cases(s, trusted, rogue):
     ).done(), 200)
     s.ok(time.monotonic() - start[1] < 10 + time.process_time() - start[0],
          "is answered at once", time.monotonic() - start[1])
+    def der(d):
+        return scorpio.key.sign(d, ec.ECDSA(hashes.SHA256()))
+
+    m = message(sender, alice)
+    s.status("theSig in DER", Hop(scorpio, m, detached(scorpio, m, sign=der)).done(), 577)
+    e = Hop(scorpio, m, detached(scorpio, m))
+    e.bst()
+    e.signature(sign=der)
+    s.bad("a hop's signature in DER", e, code="InvalidSecurity")
+    m = message(sender, "x@" + EVIL)
+    sig = detached(scorpio, m)
     two = '<w:WSEmailSend xmlns:w="%s">%s%s<w:theSig>%s</w:theSig></w:WSEmailSend>'
     s.status("two messages, one signed", Hop(
         scorpio, m, sig, content=two % (WSE, message(sender, alice), m, sig)).done(), 500)
@@ -456,6 +467,32 @@ def signature_cases(s, trusted):
     other = N256 - int.from_bytes(raw[32:], "big")
     value.text = base64.b64encode(raw[:32] + other.to_bytes(32, "big")).decode()
     s.bad("the same with the other s that verifies", e, code="seen before")
+    def integer(n, pad=b""):
+        data = pad + n.to_bytes(n.bit_length() // 8 + 1, "big")
+        return b"\2" + bytes([len(data)]) + data
+
+    def der(d, pad=b"", negative=0, head=b"\x30", end=b""):
+        r, s2 = utils.decode_dss_signature(ours.key.sign(d, ec.ECDSA(hashes.SHA256())))
+        if negative:
+            r = (1 << 256) + r
+        body = integer(r, pad) + integer(s2)
+        return head + bytes([len(body)]) + body + end
+
+    s.good("an ECDSA value in DER", signed(sign=der))
+    for what, how in (("a zero too much", {"pad": b"\0"}), ("an octet behind it", {"end": b"\0"}),
+                      ("a long form of the length", {"head": b"\x30\x81"}),
+                      ("an r of 257 bits", {"negative": 1}), ("another tag", {"head": b"\x31"})):
+        s.bad("in DER with " + what, signed(sign=lambda d: der(d, **how)), code="InvalidSecurity")
+    s.bad("in DER, negative", signed(sign=lambda d: b"\x30\x06\2\1\xff\2\1\xff"),
+          code="InvalidSecurity")
+    s.bad("in DER, of zeros", signed(sign=lambda d: b"\x30\x06\2\1\0\2\1\0"), code="FailedCheck")
+    e = signed()
+    s.good("ECDSA, once more", e)
+    value = e.security.find(q(DS, "Signature"))[1]
+    raw = base64.b64decode(value.text)
+    value.text = base64.b64encode(utils.encode_dss_signature(
+        int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))).decode()
+    s.bad("the same in DER", e, code="seen before")
     for what, inner in (
             ("KeyIdentifier of the subject key", '<wsse:KeyIdentifier ValueType="%s">%s</wsse:KeyIdentifier>'
              % (SKI, base64.b64encode(bytes(20)).decode())),

@@ -71,6 +71,7 @@ static void	 test_forms(void);
 static void	 test_wrapping(void);
 static void	 test_times(void);
 static void	 test_uncovered(void);
+static void	 test_der(void);
 static void	 test_twice(void);
 static void	 test_confusion(void);
 static void	 test_must_understand(void);
@@ -967,6 +968,44 @@ test_uncovered(void)
 	unmake(&e);
 }
 
+/* r and s, as OpenSSL has them, where the rules allow it. */
+static void
+test_der(void)
+{
+	struct wss_rules	 lax = rules;
+	struct envelope		 e = { 0 };
+	ECDSA_SIG		*sig;
+	uint8_t			*raw, *der = NULL;
+	char			*old, *new, *s, *p;
+	size_t			 len;
+	int			 n;
+
+	lax.ecdsa_der = 1;
+	make(&e, CERT);
+	p = strstr(e.text, "<ds:SignatureValue>") + strlen("<ds:SignatureValue>");
+	old = strndup(p, strcspn(p, "<"));
+	if ((raw = xml_base64(old, &len)) == NULL || len != 64 ||
+	    (sig = ECDSA_SIG_new()) == NULL)
+		errx(1, "no value");
+	ECDSA_SIG_set0(sig, BN_bin2bn(raw, 32, NULL),
+	    BN_bin2bn(raw + 32, 32, NULL));
+	if ((n = i2d_ECDSA_SIG(sig, &der)) <= 0)
+		errx(1, "DER");
+	new = base64(der, (size_t)n);
+	s = substitute(e.text, old, new);
+	examine(s, &lax, "an ECDSA value in DER", WSS_F_OK, NULL);
+	examine(e.text, &lax, "one that is r and s", WSS_F_OK, NULL);
+	examine(s, &rules, "in DER, and the rules do not say so", INVALID,
+	    "malformed signature value");
+	ECDSA_SIG_free(sig);
+	OPENSSL_free(der);
+	free(raw);
+	free(old);
+	free(new);
+	free(s);
+	unmake(&e);
+}
+
 /* One element by two of its Ids: it would be canonicalised for each. */
 static void
 test_twice(void)
@@ -1229,6 +1268,7 @@ main(int argc, char **argv)
 	test_wrapping();
 	test_times();
 	test_uncovered();
+	test_der();
 	test_twice();
 	test_confusion();
 	test_must_understand();
