@@ -17,9 +17,9 @@ ok "password" gsoap/gsoap_client "$url" ca/ca.crt text \
 ok "X.509" gsoap/gsoap_client "$url" ca/ca.crt x509 \
     alice@capricorn.test capricorn/alice@capricorn.test.crt \
     capricorn/alice@capricorn.test.key
-mkdir p256
-ok "a key on P-256" wsctl ca issue -d ca -o p256 user alice@capricorn.test
-ok "X.509 with it" gsoap/gsoap_client "$url" ca/ca.crt x509 \
-    alice@capricorn.test p256/alice@capricorn.test.crt \
-    p256/alice@capricorn.test.key
+rm capricorn/alice@capricorn.test.*
+wsctl ca issue -d ca -o capricorn -t ec user alice@capricorn.test >/dev/null
+ok "X.509, P-256" gsoap/gsoap_client "$url" ca/ca.crt x509 \
+    alice@capricorn.test capricorn/alice@capricorn.test.crt \
+    capricorn/alice@capricorn.test.key
 finish
