@@ -17,6 +17,11 @@ ok "password" gsoap/gsoap_client "$url" ca/ca.crt text \
 ok "X.509" gsoap/gsoap_client "$url" ca/ca.crt x509 \
     alice@capricorn.test capricorn/alice@capricorn.test.crt \
     capricorn/alice@capricorn.test.key
+ok "password, SOAP 1.1" env SOAP=1.1 gsoap/gsoap_client "$url" ca/ca.crt text \
+    alice@capricorn.test "$(cat capricorn/alice.password)"
+ok "X.509, SOAP 1.1" env SOAP=1.1 gsoap/gsoap_client "$url" ca/ca.crt x509 \
+    alice@capricorn.test capricorn/alice@capricorn.test.crt \
+    capricorn/alice@capricorn.test.key
 rm capricorn/alice@capricorn.test.*
 wsctl ca issue -d ca -o capricorn -t ec user alice@capricorn.test >/dev/null
 ok "X.509, P-256" gsoap/gsoap_client "$url" ca/ca.crt x509 \
