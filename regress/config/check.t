@@ -120,7 +120,7 @@ like "$(cat .out)" 'no trust ca' "no trust"
 # What is shipped, with its paths here.
 sed -e "s,/etc/wsemail/example.org,$T/a/a.test,g; s,example.org,a.test,g" \
     -e "s,/etc/ssl/certs/ca-certificates.crt,$T/ca/ca.crt," \
-    -e "s,/etc/wsemail/users,$T/a/users," -e 's,port 443,port 44443,' \
+    -e "s,/etc/wsemail/users,$T/a/users," -e "s,port 443,port $PORT_a," \
     "$WS_TOP/etc/wsmtpd.conf" >a/conf
 sed -n '/^spool/p; /^control/p; /^user /p' a/conf.good >>a/conf
 ok "etc/wsmtpd.conf" check
@@ -132,7 +132,7 @@ for n in 1 2; do
 	    "$WS_TOP/man/wsmtpd.conf.5" |
 	    sed -e "s,\"/etc/wsemail/users\",\"$T/a/users\"," \
 	    -e "s,\"/etc/[a-z/.-]*\.\(crt\|key\|pem\)\",\"$T/\1\",g" \
-	    -e 's,port \(443\|8443\)$,port 44443,' \
+	    -e "s,port \(443\|8443\)\$,port $PORT_a," \
 	    -e 's,on 192.0.2.1,on 127.0.0.1,' \
 	    -e 's,example\.org,a.test,g; s,capricorn\.test,a.test,g' >a/conf
 	cp a/a.test.crt crt
