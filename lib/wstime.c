@@ -8,6 +8,8 @@
 
 #include "wstime.h"
 
+#define DAY	((int64_t)86400 * 1000)
+
 static int64_t	 wstime_days(int64_t, int, int);
 static int	 wstime_digits(const char **, int, int *);
 static int	 wstime_zone(const char **, int *);
@@ -93,7 +95,8 @@ wstime_zone(const char **s, int *minutes)
 	sign = **s == '-' ? -1 : 1;
 	(*s)++;
 	if (wstime_digits(s, 2, &h) == -1 || *(*s)++ != ':' ||
-	    wstime_digits(s, 2, &m) == -1 || h > 14 || m > 59)
+	    wstime_digits(s, 2, &m) == -1 || m > 59 ||
+	    h * 60 + m > 14 * 60)
 		return -1;
 	*minutes = sign * (h * 60 + m);
 	return 0;
@@ -104,6 +107,7 @@ wstime_parse(const char *s, int64_t *ms)
 {
 	static const int mdays[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31,
 	    30, 31 };
+	int64_t		 t;
 	int		 y, mo, d, h, mi, sec, frac = 0, scale, zone, leap;
 
 	s += strspn(s, " \t\r\n");
@@ -130,8 +134,13 @@ wstime_parse(const char *s, int64_t *ms)
 	    d > mdays[mo - 1] + (mo == 2 && leap) || mi > 59 || sec > 59 ||
 	    h > 24 || (h == 24 && (mi > 0 || sec > 0 || frac > 0)))
 		goto bad;
-	*ms = ((wstime_days(y, mo, d) * 24 + h) * 60 + mi - zone) * 60000 +
+	t = ((wstime_days(y, mo, d) * 24 + h) * 60 + mi - zone) * 60000 +
 	    sec * 1000 + frac;
+	/* Its year in UTC may be another one, which could not be written. */
+	if (t < wstime_days(1, 1, 1) * DAY ||
+	    t >= wstime_days(10000, 1, 1) * DAY)
+		goto bad;
+	*ms = t;
 	return 0;
 bad:
 	errno = EINVAL;

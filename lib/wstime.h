@@ -11,7 +11,7 @@ char	*wstime_format(int64_t ms, char *buf, size_t);	/* returns buf */
 /*
  * Parses; any zone offset is taken into account, none at all is taken as
  * UTC, fractions beyond ms are dropped.  0, or -1 and EINVAL.  The years
- * 0001 to 9999 are accepted.
+ * 0001 to 9999 are accepted, in UTC too, so that what was read can be written.
  */
 int	 wstime_parse(const char *, int64_t *ms);
 
