@@ -79,7 +79,8 @@ addr_normalize(const char *s, char *dst, size_t size)
 	    len > ADDR_MAX || len >= size)
 		goto bad;
 	local = (size_t)(at - s);
-	if (!addr_local_ok(s, local) ||
+	/* What follows drops white space at its ends: here it is inside. */
+	if (!addr_local_ok(s, local) || strchr(" \t\r\n", at[1]) != NULL ||
 	    addr_domain_normalize(at + 1, dst + local + 1, size - local - 1) ==
 	    -1)
 		goto bad;
