@@ -10,6 +10,11 @@
 
 #include "log.h"
 
+#define TEXT_MAX	4096	/* octets of a line, without its head */
+/* Of a value: all eight and the reason are within TEXT_MAX. */
+#define VALUE_MAX	384
+#define REASON_MAX	896
+
 static const char	*log_procname = "?";
 static int		 log_foreground = 1, log_verbosity;
 static void		(*log_tap)(const char *, void *);
@@ -17,8 +22,9 @@ static void		*log_taparg;
 
 static void	 log_line(int, const char *);
 static void	 log_vwarn(const char *, va_list, int);
-static void	 log_escape(char *, size_t, const char *);
-static void	 log_field(char **, size_t *, const char *, const char *);
+static void	 log_escape(char *, size_t, const char *, int quoted);
+static void	 log_field(char **, size_t *, const char *, const char *,
+		    size_t max);
 
 void
 log_init(const char *procname, int foreground, int verbose)
@@ -50,16 +56,20 @@ log_settap(void (*tap)(const char *, void *), void *arg)
 	log_taparg = arg;
 }
 
-/* One write per line, so that lines of several processes do not mix. */
+/*
+ * One write per line, so that lines of several processes do not mix.  What
+ * was in the text, a name of a file or what a peer said, makes no other line.
+ */
 static void
 log_line(int priority, const char *text)
 {
-	char	 line[4096 + 128];
+	char	 safe[TEXT_MAX], line[TEXT_MAX + 128];
 	int	 n, saved = errno;
 
+	log_escape(safe, sizeof(safe), text, 0);
 	if (log_foreground) {
 		n = snprintf(line, sizeof(line), "%s[%ld]: %s\n",
-		    log_procname, (long)getpid(), text);
+		    log_procname, (long)getpid(), safe);
 		if (n >= (int)sizeof(line)) {
 			n = (int)sizeof(line) - 1;
 			line[n - 1] = '\n';
@@ -68,22 +78,24 @@ log_line(int priority, const char *text)
 			/* nowhere left to say so */
 		}
 	} else
-		syslog(priority, "%s", text);
+		syslog(priority, "%s", safe);
 	errno = saved;
 }
 
 static void
 log_vwarn(const char *fmt, va_list ap, int with_errno)
 {
-	char	 buf[4096];
+	char	 buf[TEXT_MAX] = "";
 	int	 saved = errno;
-	size_t	 n;
+	size_t	 n = 0;
 
-	vsnprintf(buf, sizeof(buf), fmt, ap);
-	if (with_errno) {
+	if (fmt != NULL) {
+		vsnprintf(buf, sizeof(buf), fmt, ap);
 		n = strlen(buf);
-		snprintf(buf + n, sizeof(buf) - n, ": %s", strerror(saved));
 	}
+	if (with_errno)
+		snprintf(buf + n, sizeof(buf) - n, "%s%s", fmt == NULL ? "" :
+		    ": ", strerror(saved));
 	log_line(LOG_ERR, buf);
 	errno = saved;
 }
@@ -111,7 +123,7 @@ log_warnx(const char *fmt, ...)
 void
 log_info(const char *fmt, ...)
 {
-	char	 buf[4096];
+	char	 buf[TEXT_MAX];
 	va_list	 ap;
 
 	va_start(ap, fmt);
@@ -123,7 +135,7 @@ log_info(const char *fmt, ...)
 void
 log_debug(const char *fmt, ...)
 {
-	char	 buf[4096];
+	char	 buf[TEXT_MAX];
 	va_list	 ap;
 
 	if (log_verbosity == 0)
@@ -157,16 +169,17 @@ fatalx(const char *fmt, ...)
 }
 
 /*
- * Anything but printable ASCII, and the quote and the backslash, becomes
- * \ooo.  Not vis(3): libbsd and OpenBSD differ in strnvis()'s arguments.
+ * Anything but printable ASCII, and within quotes the quote and the backslash,
+ * becomes \ooo.  Not vis(3): libbsd and OpenBSD differ in strnvis()'s arguments.
  */
 static void
-log_escape(char *dst, size_t size, const char *s)
+log_escape(char *dst, size_t size, const char *s, int quoted)
 {
 	size_t	 n = 0;
 
 	for (; *s != '\0' && n + 5 < size; s++) {
-		if (*s < 0x20 || *s >= 0x7f || *s == '"' || *s == '\\')
+		if (*s < 0x20 || *s >= 0x7f ||
+		    (quoted && (*s == '"' || *s == '\\')))
 			n += (size_t)snprintf(dst + n, size - n, "\\%03o",
 			    (unsigned char)*s);
 		else
@@ -175,11 +188,15 @@ log_escape(char *dst, size_t size, const char *s)
 	dst[n] = '\0';
 }
 
-/* Appends " name=value", quoted when it is not plain. */
+/*
+ * Appends " name=value", quoted when it is not plain, and cut so that no
+ * value leaves the next ones without room.
+ */
 static void
-log_field(char **p, size_t *left, const char *name, const char *value)
+log_field(char **p, size_t *left, const char *name, const char *value,
+    size_t max)
 {
-	char	 enc[1024];
+	char	 enc[REASON_MAX];
 	int	 n, plain;
 
 	if (value == NULL || *value == '\0')
@@ -187,7 +204,7 @@ log_field(char **p, size_t *left, const char *name, const char *value)
 	plain = value[strspn(value, "abcdefghijklmnopqrstuvwxyz"
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;@/_+-*[]()#%&!~^|<>")] ==
 	    '\0';
-	log_escape(enc, sizeof(enc), value);
+	log_escape(enc, max, value, 1);
 	n = snprintf(*p, *left, plain ? " %s=%s" : " %s=\"%s\"", name, enc);
 	if (n < 0 || (size_t)n >= *left)
 		n = (int)*left - 1;
@@ -198,22 +215,22 @@ log_field(char **p, size_t *left, const char *name, const char *value)
 void
 log_event(const struct log_ev *e)
 {
-	char	 line[4096], id[17] = "", *p = line;
+	char	 line[TEXT_MAX], id[17] = "", *p = line;
 	size_t	 left = sizeof(line);
 
 	if (e->id != 0)
 		snprintf(id, sizeof(id), "%016llx", (unsigned long long)e->id);
 	line[0] = ' ';
 	line[1] = '\0';
-	log_field(&p, &left, "ev", e->ev);
-	log_field(&p, &left, "id", id);
-	log_field(&p, &left, "msgid", e->msgid);
-	log_field(&p, &left, "peer", e->peer);
-	log_field(&p, &left, "user", e->user);
-	log_field(&p, &left, "from", e->from);
-	log_field(&p, &left, "to", e->to);
-	log_field(&p, &left, "result", e->result);
-	log_field(&p, &left, "reason", e->reason);
+	log_field(&p, &left, "ev", e->ev, VALUE_MAX);
+	log_field(&p, &left, "id", id, VALUE_MAX);
+	log_field(&p, &left, "msgid", e->msgid, VALUE_MAX);
+	log_field(&p, &left, "peer", e->peer, VALUE_MAX);
+	log_field(&p, &left, "user", e->user, VALUE_MAX);
+	log_field(&p, &left, "from", e->from, VALUE_MAX);
+	log_field(&p, &left, "to", e->to, VALUE_MAX);
+	log_field(&p, &left, "result", e->result, VALUE_MAX);
+	log_field(&p, &left, "reason", e->reason, REASON_MAX);
 	log_line(LOG_INFO, line + 1);
 	if (log_tap != NULL)
 		log_tap(line + 1, log_taparg);

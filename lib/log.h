@@ -17,6 +17,10 @@ void	 log_init(const char *procname, int foreground, int verbose);
 void	 log_setverbose(int);
 int	 log_getverbose(void);
 
+/*
+ * Each is one line: what is not printable ASCII is written as \\ooo.  With
+ * NULL, those that say errno say nothing else.
+ */
 void	 log_warn(const char *, ...) __printflike(1, 2);	/* with errno */
 void	 log_warnx(const char *, ...) __printflike(1, 2);
 void	 log_info(const char *, ...) __printflike(1, 2);
@@ -28,8 +32,8 @@ __dead void fatalx(const char *, ...) __printflike(1, 2);
  * One event.  Fields that are NULL or empty are left out; the order is fixed:
  * ev= id= msgid= peer= user= from= to= result= reason=
  * `id` is the request id (0: none).  Values are quoted when they
- * hold more than plain characters, with \\ooo for what does not print; secrets and bodies
- * must never be passed.
+ * hold more than plain characters, with \\ooo for what does not print, and cut
+ * when they are very long; secrets and bodies must never be passed.
  */
 struct log_ev {
 	const char	*ev;		/* accept, deliver, relay, bounce, ... */
