@@ -21,12 +21,14 @@
 
 #define B64_MAX		64
 #define LINE_ROOM	1024	/* any good line: getline never moves it */
+#define VERIFIER_MAX	256	/* octets; those that we write have 100 */
 
 static void	 b64_put(char *, const uint8_t *, size_t);
 static int	 b64_get(const char *, size_t, uint8_t *, size_t);
 static int	 scrypt(const char *, const uint8_t *, int, int, int,
 		    uint8_t *);
 static char	*line_field(char **);
+static int	 users_is_text(const char *, size_t);
 static int	 users_line(struct conf *, char *, const char **);
 static void	 users_empty(struct conf *);
 
@@ -145,8 +147,9 @@ users_parse_mac(const char *mac, uint32_t *iterations,
 	unsigned int	 it;
 	int		 n = 0;
 
+	/* A sign would be taken, too. */
 	if (sscanf(mac, "pbkdf2-sha256$%9u$%n", &it, &n) != 1 || n == 0 ||
-	    it < 1000)
+	    it < 1000 || it > 999999999)
 		return -1;
 	s = mac + n;
 	if ((k = strchr(s, '$')) == NULL ||
@@ -168,6 +171,18 @@ line_field(char **p)
 		*end++ = '\0';
 	*p = end;
 	return s;
+}
+
+/* No control characters but tabs, which a comment may have. */
+static int
+users_is_text(const char *s, size_t len)
+{
+	size_t	 i;
+
+	for (i = 0; i < len; i++)
+		if (s[i] != '\t' && (s[i] == 0x7f || (unsigned char)s[i] < ' '))
+			return 0;
+	return 1;
 }
 
 /* One line into c->users.  0, or -1 with what was expected. */
@@ -192,6 +207,9 @@ users_line(struct conf *c, char *line, const char **why)
 		return -1;
 	*why = "expected - or disabled as flags";
 	if (strcmp(f[1], "-") != 0 && strcmp(f[1], "disabled") != 0)
+		return -1;
+	*why = "a verifier that is too long";
+	if (strlen(f[3]) > VERIFIER_MAX || strlen(f[4]) > VERIFIER_MAX)
 		return -1;
 	*why = "out of memory";
 	if ((u = calloc(1, sizeof(*u))) == NULL)
@@ -228,10 +246,11 @@ users_empty(struct conf *c)
 int
 users_read(struct conf *c, const char *path, char *errbuf, size_t size)
 {
-	const char	*why;
+	const char	*why, *expected;
 	FILE		*f = NULL;
 	char		*line, buf[8192];
-	size_t		 cap = LINE_ROOM, n = 0;
+	size_t		 cap = LINE_ROOM, n = 0, len;
+	ssize_t		 got;
 	int		 ret = 0, saved = 0;
 
 	users_empty(c);
@@ -246,12 +265,21 @@ users_read(struct conf *c, const char *path, char *errbuf, size_t size)
 		errno = saved;
 		return -1;
 	}
-	while (ret == 0 && getline(&line, &cap, f) != -1) {
+	while (ret == 0 && (got = getline(&line, &cap, f)) != -1) {
 		n++;
-		line[strcspn(line, "\r\n")] = '\0';
-		if (line[0] == '\0' || line[0] == '#')
-			continue;
-		if (users_line(c, line, &why) == -1) {
+		len = (size_t)got;
+		if (len > 0 && line[len - 1] == '\n')
+			len--;
+		if (len > 0 && line[len - 1] == '\r')
+			len--;
+		line[len] = '\0';
+		why = NULL;
+		if (!users_is_text(line, len))
+			why = "expected text, got a control character";
+		else if (len > 0 && line[0] != '#' &&
+		    users_line(c, line, &expected) == -1)
+			why = expected;
+		if (why != NULL) {
 			snprintf(errbuf, size, "line %zu: %s", n, why);
 			saved = EINVAL;
 			ret = -1;
@@ -305,7 +333,8 @@ users_write(const struct conf *c, const char *path)
 		fprintf(f, ":%s:%s\n", u->text != NULL ? u->text : "*",
 		    u->mac != NULL ? u->mac : "*");
 	}
-	if (fflush(f) == EOF || fsync(fileno(f)) == -1)
+	/* What failed before the flush is not tried again by it. */
+	if (fflush(f) == EOF || ferror(f) || fsync(fileno(f)) == -1)
 		goto err;
 	if (fclose(f) == EOF) {
 		f = NULL;

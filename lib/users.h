@@ -22,7 +22,11 @@
  * is an error with its number in errbuf: -1.  Missing file: -1, ENOENT.
  */
 int	 users_read(struct conf *, const char *path, char *errbuf, size_t);
-/* Writes the whole table durably, mode 0600.  0, or -1 and errno. */
+/*
+ * Writes the whole table durably, mode 0600; as root for the owner that it
+ * had.  0, or -1 and errno: then the old one is still there, unless it was
+ * the last sync that failed.
+ */
 int	 users_write(const struct conf *, const char *path);
 /* Fills u->text and u->mac anew from a password; wiped after use by caller. */
 int	 users_set_password(struct conf_user *, const char *password);

@@ -2,9 +2,12 @@
 /* lib/users.c: the table on disk, the two verifiers, known answers. */
 #include "compat.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "tap.h"
@@ -12,13 +15,18 @@
 #include "users.h"
 
 static void	 write_file(const char *);
+static int	 files_here(void);
 static void	 test_lines(void);
+static void	 test_large(void);
 static void	 test_round(void);
+static void	 test_full_disk(void);
+static void	 test_owner(void);
 static void	 test_verifiers(void);
 static void	 test_derive(void);
 static void	 test_hostile(void);
 
 #define TABLE	"users"
+#define CONTROL	"line 1: expected text, got a control character"
 
 static const struct {
 	const char	*text;
@@ -40,6 +48,20 @@ static const struct {
 	{ "a@a.test:-:1G:*:*\n", "line 1: expected octets or - as quota" },
 	{ "a@a.test:-:-1:*:*\n", "line 1: expected octets or - as quota" },
 	{ "a@a.test:-::*:*\n", "line 1: expected octets or - as quota" },
+	{ "a@a.test:-:9223372036854775807:*:*\n", NULL },
+	{ "a@a.test:-:9223372036854775808:*:*\n",
+	    "line 1: expected octets or - as quota" },
+	{ "a@a.test:-:-:*:*\r\n\r\n#\r\nb@a.test:-:-:*:*\r\n", NULL },
+	/* Line ends of an old Macintosh: nothing of it may get lost. */
+	{ "a@a.test:-:-:*:*\rb@a.test:-:-:*:*\r", CONTROL },
+	{ "# users\ra@a.test:-:-:*:*\r", CONTROL },
+	{ "#\ttabs in a comment\n", NULL },
+	{ "a@a.test:-:-:*:*\033\n", CONTROL },
+	{ "a@a.test:-:-:*:*\r\r\n", CONTROL },
+	{ "\xef\xbb\xbf" "a@a.test:-:-:*:*\n",
+	    "line 1: expected an address first" },
+	{ "::::\n", "line 1: expected an address first" },
+	{ ":\n", "line 1: expected name:flags:quota:text:mac" },
 };
 
 static void
@@ -51,6 +73,19 @@ write_file(const char *text)
 		perror(TABLE);
 		exit(1);
 	}
+}
+
+static int
+files_here(void)
+{
+	DIR		*d = opendir(".");
+	struct dirent	*e;
+	int		 n = 0;
+
+	while (d != NULL && (e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
 }
 
 static void
@@ -72,6 +107,38 @@ test_lines(void)
 		if (lines[i].why != NULL)
 			is_str(why, lines[i].why, "says why");
 	}
+	conf_free(c);
+}
+
+/* NULs, long fields, and no file at all. */
+static void
+test_large(void)
+{
+	static const char	 nul[] = "a@a.test:-:-:*:*\0:more\n";
+	struct conf		*c = conf_new();
+	FILE			*f;
+	char			 why[256];
+	int			 i;
+
+	if ((f = fopen(TABLE, "w")) == NULL ||
+	    fwrite(nul, sizeof(nul) - 1, 1, f) != 1 || fclose(f) == EOF)
+		exit(1);
+	is_int(users_read(c, TABLE, why, sizeof(why)), -1, "a NUL octet");
+	is_str(why, CONTROL, "says so");
+	/* A longer one would be refused by the process that gets it. */
+	for (i = 0; i < 2; i++) {
+		if ((f = fopen(TABLE, "w")) == NULL)
+			exit(1);
+		fprintf(f, "a@a.test:-:-:%s%0*d%s\n", i == 0 ? "" : "*:",
+		    1 << 20, 0, i == 0 ? ":*" : "");
+		fclose(f);
+		is_int(users_read(c, TABLE, why, sizeof(why)), -1,
+		    "a verifier of a megabyte");
+		is_str(why, "line 1: a verifier that is too long",
+		    "says so");
+	}
+	is_int(users_read(c, ".", why, sizeof(why)), -1, "a directory");
+	is_int(errno, EISDIR, "EISDIR");
 	conf_free(c);
 }
 
@@ -103,6 +170,76 @@ test_round(void)
 	is_int(errno, ENOENT, "ENOENT");
 	conf_free(c);
 	conf_free(d);
+}
+
+/*
+ * Wherever writing ends for want of room, the old table stays, and nothing
+ * beside it.
+ */
+static void
+test_full_disk(void)
+{
+	struct conf		*c = conf_new(), *d = conf_new();
+	struct conf_user	*u;
+	struct rlimit		 rl, old;
+	struct stat		 st;
+	char			 why[256];
+	rlim_t			 i, size;
+	int			 wrong = 0;
+
+	write_file("a@a.test:-:-:*:*\n");
+	if (users_read(c, TABLE, why, sizeof(why)) == -1 ||
+	    (u = TAILQ_FIRST(&c->users)) == NULL ||
+	    asprintf(&u->text, "%05000d", 1) == -1 ||
+	    users_write(c, TABLE) == -1 || stat(TABLE, &st) == -1 ||
+	    getrlimit(RLIMIT_FSIZE, &old) == -1 ||
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		exit(1);
+	size = (rlim_t)st.st_size;
+	write_file("a@a.test:-:-:*:*\n");
+	rl = old;
+	for (i = 0; i < size; i += 100) {
+		rl.rlim_cur = i;
+		if (setrlimit(RLIMIT_FSIZE, &rl) == -1)
+			exit(1);
+		errno = 0;
+		if (users_write(c, TABLE) != -1 || errno != EFBIG)
+			wrong++;
+	}
+	if (setrlimit(RLIMIT_FSIZE, &old) == -1)
+		exit(1);
+	is_int(wrong, 0, "each end before the last is an error");
+	is_int(users_read(d, TABLE, why, sizeof(why)), 0, "the old table");
+	ok((u = TAILQ_FIRST(&d->users)) != NULL && u->text == NULL,
+	    "is as it was");
+	is_int(files_here(), 1, "nothing is left beside it");
+	conf_free(c);
+	conf_free(d);
+}
+
+/* Root writes for the user that runs the daemon. */
+static void
+test_owner(void)
+{
+	struct conf	*c = conf_new();
+	struct stat	 st;
+
+	if (geteuid() == 0) {
+		write_file("a@a.test:-:-:*:*\n");
+		if (chown(TABLE, 12345, 23456) == -1 ||
+		    chmod(TABLE, 0644) == -1)
+			exit(1);
+		is_int(users_write(c, TABLE), 0, "writes another's table");
+		is_int(stat(TABLE, &st), 0, "there");
+		ok(st.st_uid == 12345 && st.st_gid == 23456, "it stays his");
+		is_int(st.st_mode & 07777, 0600, "and nobody else's");
+	}
+	if (unlink(TABLE) == -1)
+		exit(1);
+	is_int(users_write(c, TABLE), 0, "a new one");
+	is_int(stat(TABLE, &st), 0, "there");
+	ok(st.st_uid == geteuid() && (st.st_mode & 07777) == 0600, "ours");
+	conf_free(c);
 }
 
 static void
@@ -179,6 +316,8 @@ test_hostile(void)
 		    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=$",
 		"pbkdf2-sha256$600000$AAAAAAAAAAAAAAAAAAAAAA==$"
 		    "!AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		"pbkdf2-sha256$-1$AAAAAAAAAAAAAAAAAAAAAA==$"
+		    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 		"pbkdf2-sha1$600000$AAAAAAAAAAAAAAAAAAAAAA==$"
 		    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 	};
@@ -205,7 +344,10 @@ main(void)
 
 	testdir_enter(dir);
 	test_lines();
+	test_large();
 	test_round();
+	test_full_disk();
+	test_owner();
 	test_verifiers();
 	test_derive();
 	test_hostile();
