@@ -23,13 +23,28 @@
 #define LINE_ROOM	1024	/* any good line: getline never moves it */
 #define VERIFIER_MAX	256	/* octets; those that we write have 100 */
 
+struct seen {			/* on which line a user is */
+	const char	*name;
+	size_t		 line;
+};
+struct seen_list {
+	struct seen	*v;
+	size_t		 n, cap;
+};
+
 static void	 b64_put(char *, const uint8_t *, size_t);
 static int	 b64_get(const char *, size_t, uint8_t *, size_t);
 static int	 scrypt(const char *, const uint8_t *, int, int, int,
 		    uint8_t *);
 static char	*line_field(char **);
 static int	 users_is_text(const char *, size_t);
-static int	 users_line(struct conf *, char *, const char **);
+static const struct conf_user *users_line(struct conf *, char *,
+		    const char **);
+static int	 seen_cmp(const void *, const void *);
+static int	 seen_add(struct seen_list *, const char *, size_t);
+static size_t	 seen_twice(struct seen_list *);
+static int	 users_lines(struct conf *, FILE *, struct seen_list *,
+		    size_t *, const char **);
 static void	 users_empty(struct conf *);
 
 /* Standard base64 with padding (RFC 4648 section 4). */
@@ -185,8 +200,8 @@ users_is_text(const char *s, size_t len)
 	return 1;
 }
 
-/* One line into c->users.  0, or -1 with what was expected. */
-static int
+/* One line into c->users.  NULL with what was expected. */
+static const struct conf_user *
 users_line(struct conf *c, char *line, const char **why)
 {
 	struct conf_user	*u;
@@ -198,33 +213,74 @@ users_line(struct conf *c, char *line, const char **why)
 		f[i] = line_field(&line);
 	*why = "expected name:flags:quota:text:mac";
 	if (f[4] == NULL || line != NULL)
-		return -1;
+		return NULL;
 	*why = "expected an address first";
 	if (addr_normalize(f[0], addr, sizeof(addr)) == -1)
-		return -1;
-	*why = "a user named twice";
-	if (conf_user(c, addr) != NULL)
-		return -1;
+		return NULL;
 	*why = "expected - or disabled as flags";
 	if (strcmp(f[1], "-") != 0 && strcmp(f[1], "disabled") != 0)
-		return -1;
+		return NULL;
 	*why = "a verifier that is too long";
 	if (strlen(f[3]) > VERIFIER_MAX || strlen(f[4]) > VERIFIER_MAX)
-		return -1;
+		return NULL;
 	*why = "out of memory";
 	if ((u = calloc(1, sizeof(*u))) == NULL)
-		return -1;
+		return NULL;
 	TAILQ_INSERT_TAIL(&c->users, u, entry);
 	u->disabled = strcmp(f[1], "disabled") == 0;
 	u->quota = -1;
 	if ((u->name = strdup(addr)) == NULL ||
 	    (strcmp(f[3], "*") != 0 && (u->text = strdup(f[3])) == NULL) ||
 	    (strcmp(f[4], "*") != 0 && (u->mac = strdup(f[4])) == NULL))
-		return -1;
+		return NULL;
 	*why = "expected octets or - as quota";
 	if (strcmp(f[2], "-") != 0)
 		u->quota = strtonum(f[2], 0, INT64_MAX, &errstr);
-	return errstr == NULL ? 0 : -1;
+	return errstr == NULL ? u : NULL;
+}
+
+static int
+seen_cmp(const void *va, const void *vb)
+{
+	const struct seen	*a = va, *b = vb;
+	int			 d = strcmp(a->name, b->name);
+
+	return d != 0 ? d : a->line < b->line ? -1 : a->line > b->line;
+}
+
+static int
+seen_add(struct seen_list *l, const char *name, size_t line)
+{
+	struct seen	*v;
+	size_t		 cap = l->cap == 0 ? 64 : 2 * l->cap;
+
+	if (l->n == l->cap) {
+		if ((v = reallocarray(l->v, cap, sizeof(*v))) == NULL)
+			return -1;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n].name = name;
+	l->v[l->n++].line = line;
+	return 0;
+}
+
+/*
+ * The first line that names a user again, or 0.  Sorted: to compare each line
+ * with all before it takes minutes for a large table.
+ */
+static size_t
+seen_twice(struct seen_list *l)
+{
+	size_t	 i, first = 0;
+
+	if (l->n > 0)
+		qsort(l->v, l->n, sizeof(*l->v), seen_cmp);
+	for (i = 1; i < l->n; i++)
+		if (strcmp(l->v[i].name, l->v[i - 1].name) == 0 &&
+		    (first == 0 || l->v[i].line < first))
+			first = l->v[i].line;
+	return first;
 }
 
 static void
@@ -243,58 +299,75 @@ users_empty(struct conf *c)
 	}
 }
 
-int
-users_read(struct conf *c, const char *path, char *errbuf, size_t size)
+/* 0, or -1 with the number of the line, and why; *why NULL is errno. */
+static int
+users_lines(struct conf *c, FILE *f, struct seen_list *seen, size_t *n,
+    const char **why)
 {
-	const char	*why, *expected;
-	FILE		*f = NULL;
-	char		*line, buf[8192];
-	size_t		 cap = LINE_ROOM, n = 0, len;
-	ssize_t		 got;
-	int		 ret = 0, saved = 0;
+	const struct conf_user	*u;
+	char			*line;
+	size_t			 cap = LINE_ROOM, len;
+	ssize_t			 got;
+	int			 ret = -1, saved;
 
-	users_empty(c);
-	/* Its own buffers, to be wiped. */
-	if ((line = malloc(cap)) == NULL || (f = fopen(path, "re")) == NULL ||
-	    setvbuf(f, buf, _IOFBF, sizeof(buf)) != 0) {
-		saved = errno;
-		snprintf(errbuf, size, "%s", strerror(saved));
-		free(line);
-		if (f != NULL)
-			fclose(f);
-		errno = saved;
+	*why = NULL;
+	if ((line = malloc(cap)) == NULL)
 		return -1;
-	}
-	while (ret == 0 && (got = getline(&line, &cap, f)) != -1) {
-		n++;
+	for (*n = 1; (got = getline(&line, &cap, f)) != -1; (*n)++) {
 		len = (size_t)got;
 		if (len > 0 && line[len - 1] == '\n')
 			len--;
 		if (len > 0 && line[len - 1] == '\r')
 			len--;
 		line[len] = '\0';
-		why = NULL;
+		*why = "expected text, got a control character";
 		if (!users_is_text(line, len))
-			why = "expected text, got a control character";
-		else if (len > 0 && line[0] != '#' &&
-		    users_line(c, line, &expected) == -1)
-			why = expected;
-		if (why != NULL) {
-			snprintf(errbuf, size, "line %zu: %s", n, why);
-			saved = EINVAL;
-			ret = -1;
-		}
+			goto out;
+		if (len == 0 || line[0] == '#')
+			continue;
+		if ((u = users_line(c, line, why)) == NULL)
+			goto out;
+		*why = NULL;
+		if (seen_add(seen, u->name, *n) == -1)
+			goto out;
 	}
-	if (ret == 0 && ferror(f)) {
-		saved = errno;
-		snprintf(errbuf, size, "%s", strerror(saved));
-		ret = -1;
-	}
+	*why = NULL;
+	if (!feof(f))
+		goto out;
+	*why = "a user named twice";
+	if ((*n = seen_twice(seen)) == 0)
+		ret = 0;
+out:
+	saved = errno;
 	freezero(line, cap);
-	fclose(f);
+	errno = saved;
+	return ret;
+}
+
+int
+users_read(struct conf *c, const char *path, char *errbuf, size_t size)
+{
+	struct seen_list	 seen = { NULL, 0, 0 };
+	const char		*why = NULL;
+	FILE			*f;
+	char			 buf[8192];	/* its own, to be wiped */
+	size_t			 n = 0;
+	int			 ret = -1, saved;
+
+	users_empty(c);
+	if ((f = fopen(path, "re")) != NULL &&
+	    setvbuf(f, buf, _IOFBF, sizeof(buf)) == 0)
+		ret = users_lines(c, f, &seen, &n, &why);
+	saved = why != NULL ? EINVAL : errno;
+	if (ret == -1 && why != NULL)
+		snprintf(errbuf, size, "line %zu: %s", n, why);
+	else if (ret == -1)
+		snprintf(errbuf, size, "%s", strerror(saved));
+	free(seen.v);
+	if (f != NULL)
+		fclose(f);
 	explicit_bzero(buf, sizeof(buf));
-	if (ret == -1)
-		errno = saved;
+	errno = saved;
 	return ret;
 }
 

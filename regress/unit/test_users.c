@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "tap.h"
 #include "testdir.h"
@@ -17,6 +18,7 @@
 static void	 write_file(const char *);
 static int	 files_here(void);
 static void	 test_lines(void);
+static void	 test_many(void);
 static void	 test_large(void);
 static void	 test_round(void);
 static void	 test_full_disk(void);
@@ -44,6 +46,9 @@ static const struct {
 	{ "\n#\nalice@a.test\n", "line 3: expected name:flags:quota:text:mac" },
 	{ "a@a.test:-:-:*:*\nA@A.test:-:-:*:*\n",
 	    "line 2: a user named twice" },
+	{ "#\na@a.test:-:-:*:*\nb@a.test:-:-:*:*\n\nc@a.test:-:-:*:*\n"
+	    "b@a.test:-:-:*:*\nA@a.test:-:-:*:*\n",
+	    "line 6: a user named twice" },
 	{ "a@a.test:off:-:*:*\n", "line 1: expected - or disabled as flags" },
 	{ "a@a.test:-:1G:*:*\n", "line 1: expected octets or - as quota" },
 	{ "a@a.test:-:-1:*:*\n", "line 1: expected octets or - as quota" },
@@ -107,6 +112,30 @@ test_lines(void)
 		if (lines[i].why != NULL)
 			is_str(why, lines[i].why, "says why");
 	}
+	conf_free(c);
+}
+
+/* As many as are read at each reload, while nothing else is done. */
+static void
+test_many(void)
+{
+	struct conf	*c = conf_new();
+	struct timespec	 from, to;
+	FILE		*f;
+	char		 why[256];
+	int		 i;
+
+	if ((f = fopen(TABLE, "w")) == NULL)
+		exit(1);
+	for (i = 0; i < 100000; i++)
+		fprintf(f, "user%d@a.test:-:-:*:*\n", i);
+	if (fclose(f) == EOF ||
+	    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from) == -1)
+		exit(1);
+	is_int(users_read(c, TABLE, why, sizeof(why)), 0, "100000 users");
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to) == -1)
+		exit(1);
+	ok(to.tv_sec - from.tv_sec < 5, "within seconds of work");
 	conf_free(c);
 }
 
@@ -344,6 +373,7 @@ main(void)
 
 	testdir_enter(dir);
 	test_lines();
+	test_many();
 	test_large();
 	test_round();
 	test_full_disk();
