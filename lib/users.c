@@ -23,6 +23,11 @@
 #define LINE_ROOM	1024	/* any good line: getline never moves it */
 #define VERIFIER_MAX	256	/* octets; those that we write have 100 */
 
+struct text_verifier {		/* $scrypt$..., taken apart */
+	int		 ln, r, p;
+	uint8_t		 salt[USERS_SALT_LEN], hash[USERS_KEY_LEN];
+};
+
 struct seen {			/* on which line a user is */
 	const char	*name;
 	size_t		 line;
@@ -36,6 +41,7 @@ static void	 b64_put(char *, const uint8_t *, size_t);
 static int	 b64_get(const char *, size_t, uint8_t *, size_t);
 static int	 scrypt(const char *, const uint8_t *, int, int, int,
 		    uint8_t *);
+static int	 text_split(const char *, struct text_verifier *);
 static char	*line_field(char **);
 static int	 users_is_text(const char *, size_t);
 static const struct conf_user *users_line(struct conf *, char *,
@@ -130,28 +136,52 @@ out:
 	return ret;
 }
 
+/* 0, or -1: it cannot be read. */
+static int
+text_split(const char *verifier, struct text_verifier *v)
+{
+	const char	*s, *k;
+	int		 n = 0;
+
+	if (sscanf(verifier, "$scrypt$ln=%2d,r=%2d,p=%2d$%n", &v->ln, &v->r,
+	    &v->p, &n) != 3 || n == 0 || v->ln < 10 || v->ln > 20 ||
+	    v->r < 1 || v->r > 32 || v->p < 1 || v->p > 16)
+		return -1;
+	/* What EVP_PBE_scrypt(3) would take of memory. */
+	if (128 * (uint64_t)v->r * (((uint64_t)1 << v->ln) + 2 +
+	    (uint64_t)v->p) > SCRYPT_MEM)
+		return -1;
+	s = verifier + n;
+	if ((k = strchr(s, '$')) == NULL)
+		return -1;
+	return b64_get(s, (size_t)(k - s), v->salt, sizeof(v->salt)) == -1 ||
+	    b64_get(k + 1, strlen(k + 1), v->hash, sizeof(v->hash)) == -1 ?
+	    -1 : 0;
+}
+
+int
+users_is_text_verifier(const char *verifier)
+{
+	struct text_verifier	 v;
+	int			 is = text_split(verifier, &v) == 0;
+
+	explicit_bzero(&v, sizeof(v));
+	return is;
+}
+
 int
 users_check_text(const char *verifier, const char *password)
 {
-	uint8_t		 salt[USERS_SALT_LEN], want[USERS_KEY_LEN],
-			 got[USERS_KEY_LEN];
-	const char	*s, *k;
-	int		 ln, r, p, n = 0, wrong;
+	struct text_verifier	 v;
+	uint8_t			 got[USERS_KEY_LEN];
+	int			 ret = -1;
 
-	if (sscanf(verifier, "$scrypt$ln=%2d,r=%2d,p=%2d$%n", &ln, &r, &p,
-	    &n) != 3 || n == 0 || ln < 10 || ln > 20 || r < 1 || r > 32 ||
-	    p < 1 || p > 16)
-		return -1;
-	s = verifier + n;
-	if ((k = strchr(s, '$')) == NULL ||
-	    b64_get(s, (size_t)(k - s), salt, sizeof(salt)) == -1 ||
-	    b64_get(k + 1, strlen(k + 1), want, sizeof(want)) == -1 ||
-	    scrypt(password, salt, ln, r, p, got) == -1)
-		return -1;
-	wrong = timingsafe_bcmp(want, got, sizeof(got));
-	explicit_bzero(want, sizeof(want));
+	if (text_split(verifier, &v) == 0 &&
+	    scrypt(password, v.salt, v.ln, v.r, v.p, got) == 0)
+		ret = timingsafe_bcmp(v.hash, got, sizeof(got)) == 0;
+	explicit_bzero(&v, sizeof(v));
 	explicit_bzero(got, sizeof(got));
-	return !wrong;
+	return ret;
 }
 
 int

@@ -30,6 +30,8 @@ int	 users_read(struct conf *, const char *path, char *errbuf, size_t);
 int	 users_write(const struct conf *, const char *path);
 /* Fills u->text and u->mac anew from a password; wiped after use by caller. */
 int	 users_set_password(struct conf_user *, const char *password);
+/* Could a password be checked against it? */
+int	 users_is_text_verifier(const char *);
 /* 1 right, 0 wrong, -1 the verifier cannot be read. */
 int	 users_check_text(const char *verifier, const char *password);
 /* Splits a mac verifier; salt and key are written.  0 or -1. */

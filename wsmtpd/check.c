@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <netinet/in.h>
+
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -36,6 +38,7 @@
 
 static int	 check_roles(const struct conf *);
 static int	 check_place(const char *path, const char *what);
+static int	 check_socket(const char *path);
 static int	 check_dirs(const struct conf *);
 static EVP_PKEY	*check_key(const struct conf_blob *);
 static int	 check_pair(const struct conf_blob *cert,
@@ -171,6 +174,19 @@ check_place(const char *path, const char *what)
 }
 
 static int
+check_socket(const char *path)
+{
+	struct sockaddr_un	 sun;
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		log_warnx("control socket %s: expected a name of at most %zu "
+		    "octets", path, sizeof(sun.sun_path) - 1);
+		return 1;
+	}
+	return check_place(path, "control socket");
+}
+
+static int
 check_dirs(const struct conf *c)
 {
 	struct stat	 st;
@@ -193,9 +209,9 @@ check_dirs(const struct conf *c)
 		log_warn("spool %s", c->spool);
 		bad++;
 	}
-	bad += check_place(c->control_path, "control socket");
+	bad += check_socket(c->control_path);
 	if (c->control_ro_path != NULL)
-		bad += check_place(c->control_ro_path, "control socket");
+		bad += check_socket(c->control_ro_path);
 	return bad;
 }
 
@@ -352,12 +368,18 @@ static int
 check_users(const struct conf *c)
 {
 	struct conf_user	*u;
+	struct stat		 st;
 	uint8_t			 salt[USERS_SALT_LEN], key[USERS_KEY_LEN];
 	uint32_t		 iterations;
 	int			 bad = 0;
 
 	if (c->users_path == NULL)
 		log_warnx("warning: no users table: nobody can log in");
+	else if (stat(c->users_path, &st) == 0 &&
+	    (st.st_mode & (S_IRWXO | S_IWGRP)) != 0)
+		log_warnx("warning: %s: verifiers that others may read or "
+		    "change (mode %03o); chmod 600 it", c->users_path,
+		    (unsigned int)(st.st_mode & 0777));
 	TAILQ_FOREACH(u, &c->users, entry) {
 		if (conf_domain(c, addr_domain(u->name)) == NULL)
 			log_warnx("warning: %s: user %s is in no domain that "
@@ -365,8 +387,9 @@ check_users(const struct conf *c)
 		if (conf_alias(c, u->name) != NULL)
 			log_warnx("warning: %s is a user and an alias",
 			    u->name);
-		if (u->mac != NULL && users_parse_mac(u->mac, &iterations,
-		    salt, key) == -1) {
+		if ((u->text != NULL && !users_is_text_verifier(u->text)) ||
+		    (u->mac != NULL && users_parse_mac(u->mac, &iterations,
+		    salt, key) == -1)) {
 			log_warnx("%s: %s: the verifier cannot be read",
 			    c->users_path, u->name);
 			bad++;
@@ -414,10 +437,15 @@ check_port(const struct conf_listen *l, const char *addr)
 	}
 	fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
-	    sizeof(one)) == -1 ||
-	    bind(fd, ai->ai_addr, ai->ai_addrlen) == -1) {
-		log_warn("listen on %s port %s", addr, port);
-		bad++;
+	    sizeof(one)) == -1 || (ai->ai_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one)) ==
+	    -1) || bind(fd, ai->ai_addr, ai->ai_addrlen) == -1) {
+		/* As listen.c: * is served on IPv4 alone then. */
+		if (strcmp(l->addr, "*") != 0 || ai->ai_family != AF_INET6 ||
+		    (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
+			log_warn("listen on %s port %s", addr, port);
+			bad++;
+		}
 	}
 	if (fd != -1)
 		close(fd);
@@ -438,7 +466,9 @@ check_ports(const struct conf *c)
 	if (check_is_live(c->control_path))
 		return 0;
 	TAILQ_FOREACH(l, &c->listens, entry)
-		bad += check_port(l, strcmp(l->addr, "*") == 0 ? "0.0.0.0" :
-		    l->addr);
+		if (strcmp(l->addr, "*") == 0)
+			bad += check_port(l, "0.0.0.0") + check_port(l, "::");
+		else
+			bad += check_port(l, l->addr);
 	return bad;
 }

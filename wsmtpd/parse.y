@@ -49,6 +49,8 @@ struct pooled {			/* a token's text, freed when all is read */
 struct source {			/* a file that is being read */
 	char		*path;
 	char		*text, *p;
+	dev_t		 dev;		/* which it is, whatever its name */
+	ino_t		 ino;
 	int		 line;
 	int		 last;		/* the token before */
 	struct source	*outer;
@@ -100,6 +102,7 @@ static uint16_t	 parse_port(const char *);
 static int	 parse_numeric(const char *, int *family);
 static const char *parse_path(const char *);
 static void	 parse_set_path(struct conf_blob *, const char *);
+static int	 parse_overlap(const char *, const char *);
 static void	 parse_listen(const char *, uint16_t);
 static struct conf_domain *parse_domain_begin(const char *);
 static void	 parse_domain_end(void);
@@ -118,6 +121,7 @@ static const char *parse_macro_value(const char *);
 static int	 source_push(const char *);
 static void	 source_pop(void);
 static int	 source_read(struct source *, int fd);
+static int	 source_is_open(const struct source *);
 static int	 lex_token(struct source *);
 static int	 lex_quoted(struct source *);
 static int	 lex_word(struct source *);
@@ -617,22 +621,47 @@ parse_set_path(struct conf_blob *b, const char *path)
 
 /* --- statements ---------------------------------------------------------- */
 
+/* Would the second of two listeners on one port find it taken? */
+static int
+parse_overlap(const char *a, const char *b)
+{
+	const char	*any = strchr(a, ':') == NULL ? "0.0.0.0" : "::";
+
+	if (strcmp(a, "*") == 0 || strcmp(b, "*") == 0)
+		return 1;
+	if ((strchr(a, ':') == NULL) != (strchr(b, ':') == NULL))
+		return 0;
+	return strcmp(a, any) == 0 || strcmp(b, any) == 0;
+}
+
 static void
-parse_listen(const char *addr, uint16_t port)
+parse_listen(const char *text, uint16_t port)
 {
 	struct conf_listen	*l;
+	struct in6_addr		 bin;
+	char			 addr[INET6_ADDRSTRLEN] = "*";
 	int			 family;
 
-	if (strcmp(addr, "*") != 0 && parse_numeric(addr, &family) == -1) {
-		parse_expected("a numeric address or *", addr);
-		return;
+	if (strcmp(text, "*") != 0) {
+		if (parse_numeric(text, &family) == -1) {
+			parse_expected("a numeric address or *", text);
+			return;
+		}
+		/* One of several ways to write it. */
+		if (inet_pton(family, text, &bin) != 1 ||
+		    inet_ntop(family, &bin, addr, sizeof(addr)) == NULL)
+			fatal("%s", text);
 	}
 	if (port == 0)			/* complained about */
 		return;
 	TAILQ_FOREACH(l, &parse.conf->listens, entry)
 		if (l->port == port && strcmp(l->addr, addr) == 0) {
 			parse_error("expected each listener once, got \"%s\" "
-			    "port %u again", addr, port);
+			    "port %u again", text, port);
+			return;
+		} else if (l->port == port && parse_overlap(l->addr, addr)) {
+			parse_error("expected listeners apart, got \"%s\" port "
+			    "%u beside \"%s\"", text, port, l->addr);
 			return;
 		}
 	if ((l = calloc(1, sizeof(*l))) == NULL)
@@ -969,8 +998,9 @@ source_push(const char *path)
 	s->path = parse_strdup(path);
 	s->line = 1;
 	s->last = '\n';
-	if (source_read(s, fd) == -1) {
+	if (source_read(s, fd) == -1 || source_is_open(s)) {
 		close(fd);
+		free(s->text);
 		free(s->path);
 		free(s);
 		return -1;
@@ -998,6 +1028,8 @@ source_read(struct source *s, int fd)
 		    s->path, FILE_SIZE_MAX);
 		return -1;
 	}
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
 	size = (size_t)st.st_size;
 	if ((s->text = malloc(size + 1)) == NULL)
 		fatal(NULL);
@@ -1006,7 +1038,6 @@ source_read(struct source *s, int fd)
 			continue;
 		if (n == -1) {
 			log_warn("%s", s->path);
-			free(s->text);
 			return -1;
 		}
 		len += (size_t)n;
@@ -1014,9 +1045,27 @@ source_read(struct source *s, int fd)
 	s->text[len] = '\0';
 	if (strlen(s->text) != len) {
 		log_warnx("%s: expected text, got a NUL octet", s->path);
-		free(s->text);
 		return -1;
 	}
+	return 0;
+}
+
+/*
+ * The limit of depth alone would not do: a file that names itself ten times
+ * is read 10^8 times before all of it was said to be too deep.
+ */
+static int
+source_is_open(const struct source *s)
+{
+	struct source	*o;
+
+	for (o = parse.src; o != NULL; o = o->outer)
+		if (o->dev == s->dev && o->ino == s->ino) {
+			log_warnx("%s:%d: expected a file that does not "
+			    "include itself, got \"%s\"", parse.src->path,
+			    parse.got_line, s->path);
+			return 1;
+		}
 	return 0;
 }
 

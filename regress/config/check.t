@@ -55,6 +55,28 @@ check -v >4
 is "$(cat 4)" "$(cat 1)" "include"
 cp a/conf.good a/conf
 
+# What is no text, or without end.
+not_ok "a directory" wsmtpd -n -f "$T/a"
+like "$(cat .out)" 'expected a regular file' "said"
+printf 'spool "/a\0b"\n' >a/nul
+wrong "s,^spool.*,include \"$T/a/nul\"," 'nul: expected text, got a NUL octet'
+wrong "s,^spool.*,include \"$T/a\"," 'a: expected a regular file'
+for n in 1 2 3 4 5 6 7 8 9 10; do
+	echo "include \"$T/a/./loop\""
+done >a/loop
+wrong "\$ a include \"$T/a/loop\"" \
+    "loop:10: expected a file that does not include itself, got \"$T/a/./loop\""
+is "$(grep -c 'include itself' .out)" 10 "once for each line"
+for n in 1 2 3 4 5 6 7 8 9; do
+	echo "include \"$T/a/deep$((n + 1))\"" >"a/deep$n"
+done
+: >a/deep10
+wrong "\$ a include \"$T/a/deep1\"" 'expected at most 8 files that include'
+printf 'spool "/%05000d' 1 >a/long
+wrong "s,^spool.*,include \"$T/a/long\"," 'expected a string of less than 1024'
+printf 'route "\033[2J\rforged: line" to "h" port 1\n' >a/ctrl
+wrong "s,^spool.*,include \"$T/a/ctrl\"," '"\\033\[2J\\015forged: line"'
+
 # Keys, certificates, names.
 wsctl ca issue -d ca -o . domain other.test >/dev/null
 wrong "s,key \"$T/a/a.test.key\",key \"$T/other.test.key\"," \
@@ -93,6 +115,26 @@ cp users.good a/users
 echo 'bob@a.test:-:-:*:pbkdf2-sha256$1$x$y' >>a/users
 wrong '' 'bob@a.test: the verifier cannot be read'
 cp users.good a/users
+for v in '$scrypt$x' '$scrypt$ln=20,r=32,p=1$AAAAAAAAAAAAAAAAAAAAAA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA='; do
+	echo "bob@a.test:-:-:$v:*" >>a/users
+	wrong '' 'bob@a.test: the verifier cannot be read'
+	cp users.good a/users
+done
+head -c 70000 /dev/zero | tr '\0' x >>a/users
+wrong '' 'line 3: expected name:flags:quota:text:mac'
+printf 'bob@a.test:-:-:%s:*' "$(head -c 70000 /dev/zero | tr '\0' x)" >users.long
+cat users.good users.long >a/users
+wrong '' 'line 3: a verifier that is too long'
+cp users.good a/users
+chmod 640 a/users
+ok "a users table that its group reads" check
+is "$(grep -c 'others may read' .out)" 0 "is fine"
+chmod 644 a/users
+ok "one that all read" check
+like "$(cat .out)" 'warning: .*/users: verifiers that others may read' "is not"
+chmod 600 a/users
+wrong "s,$T/a/c.sock,$T/$(printf '%0100d' 1).sock," \
+    'expected a name of at most [0-9]* octets'
 if [ "$(id -u)" = 0 ]; then
 	echo 'user control "root"' >a/root
 	sed '/^user control/d' a/conf.good >>a/root

@@ -287,6 +287,7 @@ test_verifiers(void)
 	ok(strcmp(u.mac, v.mac) != 0, "other salt, other key");
 	ok(strstr(u.text, "horse") == NULL && strstr(u.mac, "horse") == NULL,
 	    "the password is in neither");
+	ok(users_is_text_verifier(u.text), "a verifier");
 	is_int(users_check_text(u.text, "correct horse"), 1, "right");
 	is_int(users_check_text(u.text, "correct horsf"), 0, "wrong");
 	is_int(users_check_text(u.text, "correct horse "), 0, "longer");
@@ -357,9 +358,11 @@ test_hostile(void)
 	uint32_t		 n;
 	size_t			 i;
 
-	for (i = 0; i < nitems(text); i++)
-		is_int(users_check_text(text[i], "x"), -1,
+	for (i = 0; i < nitems(text); i++) {
+		is_int(users_is_text_verifier(text[i]), 0,
 		    "not a text verifier");
+		is_int(users_check_text(text[i], "x"), -1, "nor checked");
+	}
 	for (i = 0; i < nitems(mac); i++)
 		is_int(users_parse_mac(mac[i], &n, salt, key), -1,
 		    "not a key");
