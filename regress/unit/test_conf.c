@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * lib/conf_wire.c: what each role is told of the configuration, above all
- * what it is not; and views cut short.
+ * what it is not; and views cut short or changed.
  */
 #include "compat.h"
 
@@ -17,7 +17,10 @@ static struct conf *view(struct conf *, enum proc_id, struct wbuf *);
 static int	 has(const struct wbuf *, const char *);
 static void	 test_secrets(struct conf *);
 static void	 test_content(struct conf *);
+static void	 test_round(struct conf *);
 static void	 test_cut(struct conf *);
+static int	 is_whole(const struct conf *);
+static void	 test_changed(struct conf *);
 
 static const enum proc_id roles[] = { P_CONTROL, P_FRONTEND, P_SOAP, P_KEYS,
     P_RELAY, P_QUEUE, P_LOCAL };
@@ -58,7 +61,12 @@ sample(void)
 	struct conf_alias	*a = calloc(1, sizeof(*a));
 	struct conf_route	*r = calloc(1, sizeof(*r));
 	struct conf_user	*u = calloc(1, sizeof(*u));
+	struct conf_listen	*l = calloc(1, sizeof(*l));
 
+	l->addr = strdup("::1");
+	l->port = 443;
+	TAILQ_INSERT_TAIL(&c->listens, l, entry);
+	c->control_path = strdup("/c.sock");
 	d->name = strdup("a.test");
 	d->quota = 4711;
 	blob(&d->cert, "SIGNING-CERT");
@@ -178,6 +186,26 @@ test_content(struct conf *c)
 	conf_free(v);
 }
 
+/* What was read is written as it came. */
+static void
+test_round(struct conf *c)
+{
+	struct conf	*v;
+	struct wbuf	 w, again;
+	size_t		 i;
+
+	for (i = 0; i < nitems(roles); i++) {
+		v = view(c, roles[i], &w);
+		wbuf_init(&again);
+		conf_encode(v, roles[i], &again);
+		ok(w.error == 0 && again.error == 0 && w.len == again.len &&
+		    memcmp(w.data, again.data, w.len) == 0, "and back");
+		wbuf_free(&w);
+		wbuf_free(&again);
+		conf_free(v);
+	}
+}
+
 static void
 test_cut(struct conf *c)
 {
@@ -207,6 +235,78 @@ test_cut(struct conf *c)
 	is_int((long long)taken, 0, "none that is cut short is taken");
 }
 
+/* The users of a configuration take these for granted. */
+static int
+is_whole(const struct conf *c)
+{
+	const struct conf_listen	*l;
+	const struct conf_domain	*d;
+	const struct conf_alias		*a;
+	const struct conf_route		*r;
+	const struct conf_user		*u;
+	size_t				 i;
+	int				 whole = 1;
+
+	TAILQ_FOREACH(l, &c->listens, entry)
+		whole &= l->addr != NULL;
+	TAILQ_FOREACH(d, &c->domains, entry)
+		whole &= d->name != NULL && (d->key.data == NULL ||
+		    d->key.data[d->key.len] == '\0');
+	TAILQ_FOREACH(a, &c->aliases, entry) {
+		whole &= a->name != NULL && a->to != NULL;
+		for (i = 0; i < a->nto; i++)
+			whole &= a->to[i] != NULL;
+	}
+	TAILQ_FOREACH(r, &c->routes, entry)
+		whole &= r->domain != NULL && r->host != NULL;
+	TAILQ_FOREACH(u, &c->users, entry)
+		whole &= u->name != NULL;
+	return whole;
+}
+
+/* Each octet becomes others, and each four of them a count or a length. */
+static void
+test_changed(struct conf *c)
+{
+	static const uint8_t	 to[][4] = {
+		{ 0, 0, 0, 0 }, { 0xff, 0xff, 0xff, 0xff },
+		{ 0x7f, 0xff, 0xff, 0xff }, { 0x80, 0, 0, 0 },
+		{ 0, 0, 0, 1 }, { 0, 1, 0, 0 }, { 0, 0, 0, 0x20 },
+	};
+	struct conf		*v;
+	struct wbuf		 w;
+	struct rbuf		 r;
+	uint8_t			*copy;
+	size_t			 i, k, m, refused = 0, broken = 0;
+
+	for (i = 0; i < nitems(roles); i++) {
+		wbuf_init(&w);
+		conf_encode(c, roles[i], &w);
+		if ((copy = malloc(w.len)) == NULL)
+			exit(1);
+		for (k = 0; k + 4 <= w.len; k++)
+			for (m = 0; m < nitems(to) + 3; m++) {
+				memcpy(copy, w.data, w.len);
+				if (m < nitems(to))
+					memcpy(copy + k, to[m], 4);
+				else
+					copy[k] ^= (uint8_t)(1U <<
+					    (m - nitems(to)) * 3);
+				rbuf_init(&r, copy, w.len);
+				errno = 0;
+				if ((v = conf_decode(&r)) == NULL)
+					refused += errno == EBADMSG;
+				else
+					broken += !is_whole(v);
+				conf_free(v);
+			}
+		free(copy);
+		wbuf_free(&w);
+	}
+	ok(refused > 1000, "lengths that are wrong are refused");
+	is_int((long long)broken, 0, "what is taken is whole");
+}
+
 int
 main(void)
 {
@@ -214,7 +314,9 @@ main(void)
 
 	test_secrets(c);
 	test_content(c);
+	test_round(c);
 	test_cut(c);
+	test_changed(c);
 	conf_free(c);
 	return done_testing();
 }
