@@ -144,7 +144,7 @@ session_command(const char *command)
 	while (len < sizeof(buf) - 1 &&
 	    (n = read(fd[0], buf + len, sizeof(buf) - 1 - len)) > 0)
 		len += (size_t)n;
-	while ((n = read(fd[0], rest, sizeof(rest))) > 0)
+	while (read(fd[0], rest, sizeof(rest)) > 0)
 		;
 	close(fd[0]);
 	buf[len] = '\0';
