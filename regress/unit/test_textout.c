@@ -21,14 +21,14 @@ static const struct {
 	    "\"plain \\\"text\\\" \\\\\"", 14 },
 	{ "a\nb\r\tc\033[2J\177", "a\\u{a}b\\u{d}\\u{9}c\\u{1b}[2J\\u{7f}",
 	    "\"a\\u000ab\\u000d\\u0009c\\u001b[2J\\u007f\"", 33 },
-	{ "\xc2\x9b" "31m", "\\u{9b}31m", "\"\xc2\x9b" "31m\"", 9 },
+	{ "\xc2\x9b" "31m", "\\u{9b}31m", "\"\\u009b31m\"", 9 },
 	{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
 	    "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
 	    "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"", 3 },
 	{ "\xe2\x80\xae" "txt.exe", "\\u{202e}txt.exe",
-	    "\"\xe2\x80\xae" "txt.exe\"", 15 },
+	    "\"\\u202etxt.exe\"", 15 },
 	{ "\xe2\x81\xa6|\xe2\x80\x8f", "\\u{2066}|\\u{200f}",
-	    "\"\xe2\x81\xa6|\xe2\x80\x8f\"", 17 },
+	    "\"\\u2066|\\u200f\"", 17 },
 	/* Malformed, by octet. */
 	{ "\x9b" "2J", "\\x9b2J", "\"\\ufffd2J\"", 6 },
 	{ "a\xc3", "a\\xc3", "\"a\\ufffd\"", 5 },
@@ -49,7 +49,7 @@ test_texts(void)
 
 	for (i = 0; i < nitems(texts); i++) {
 		wbuf_init(&w);
-		n = textout_safe(&w, texts[i].text);
+		n = textout_safe(&w, texts[i].text, 0);
 		wbuf_u8(&w, 0);
 		is_str((char *)w.data, texts[i].safe, "for a terminal");
 		is_int((long long)n, (long long)texts[i].columns,
@@ -60,6 +60,11 @@ test_texts(void)
 		is_str((char *)w.data, texts[i].json, "for JSON");
 		wbuf_free(&w);
 	}
+	wbuf_init(&w);
+	textout_safe(&w, "a\n\tb\r", 1);
+	wbuf_u8(&w, 0);
+	is_str((char *)w.data, "a\n\tb\\u{d}", "with lines");
+	wbuf_free(&w);
 }
 
 static void
@@ -105,7 +110,7 @@ test_all_code_points(void)
 		    (!surrogate && got != cp))
 			wrong++;
 		wbuf_init(&w);
-		textout_safe(&w, s);
+		textout_safe(&w, s, 0);
 		for (i = 0; i < w.len; i++)
 			raw += w.data[i] < 0x20 || w.data[i] == 0x7f ||
 			    (cp < 0xa0 && w.data[i] >= 0x80);
