@@ -22,6 +22,10 @@ conf_new(void)
 	TAILQ_INIT(&c->aliases);
 	TAILQ_INIT(&c->routes);
 	TAILQ_INIT(&c->users);
+	TAILQ_INIT(&c->plugins);
+	/* Between what adduser(8) gives and the containers' ids. */
+	c->plug_uid_min = 70000;
+	c->plug_uid_max = 70099;
 	for (i = 0; i < LIM_MAX; i++)
 		c->limit[i] = limit_rows[i].def;
 	c->retry_min = 60;
@@ -99,6 +103,7 @@ conf_free(struct conf *c)
 	struct conf_alias	*a;
 	struct conf_route	*r;
 	struct conf_user	*u;
+	struct conf_plugin	*p;
 	size_t			 i;
 
 	if (c == NULL)
@@ -131,6 +136,10 @@ conf_free(struct conf *c)
 	while ((u = TAILQ_FIRST(&c->users)) != NULL) {
 		TAILQ_REMOVE(&c->users, u, entry);
 		user_free(u);
+	}
+	while ((p = TAILQ_FIRST(&c->plugins)) != NULL) {
+		TAILQ_REMOVE(&c->plugins, p, entry);
+		conf_plugin_free(p);
 	}
 	for (i = 0; i < P_MAX; i++)
 		free(c->procuser[i]);

@@ -69,6 +69,37 @@ struct conf_user {
 	TAILQ_ENTRY(conf_user) entry;
 };
 
+/* A plug-in's block.  What is not granted in it the plug-in cannot do. */
+struct conf_pair {
+	char		*name, *value;
+	TAILQ_ENTRY(conf_pair) entry;
+};
+TAILQ_HEAD(conf_pairs, conf_pair);
+struct conf_plugin {
+	uint32_t	 id;		/* instance of its process; not in the file */
+	char		*name;
+	char		*object;	/* path of the shared object */
+	uint32_t	 priority;
+	int		 disabled;
+	int		 required;
+	int		 bodies;	/* grants, from here */
+	int		 send_users;
+	int		 exec;
+	int64_t		 state;		/* octets of its own store; 0: none */
+	int64_t		 memory;	/* budgets: octets */
+	int64_t		 size_max;
+	uint32_t	 timeout;	/* s for one call */
+	char		**scope;	/* addresses, domains; none: all */
+	size_t		 nscope;
+	char		**sender;
+	size_t		 nsender;
+	char		**address;
+	size_t		 naddress;
+	struct conf_pairs options;
+	struct conf_pairs listens;	/* name, "127.0.0.1:80" */
+	TAILQ_ENTRY(conf_plugin) entry;
+};
+
 struct conf {
 	char		*path;		/* of the file */
 	char		*spool;		/* queue/, local/, empty/ lie below it */
@@ -89,6 +120,8 @@ struct conf {
 	TAILQ_HEAD(, conf_alias) aliases;
 	TAILQ_HEAD(, conf_route) routes;
 	TAILQ_HEAD(, conf_user)	users;
+	TAILQ_HEAD(, conf_plugin) plugins;
+	uint32_t	 plug_uid_min, plug_uid_max;	/* their users */
 };
 
 struct conf	*conf_new(void);	/* defaults; NULL: ENOMEM */
@@ -105,8 +138,23 @@ struct conf	*conf_parse(const char *path);
 /* wsmtpd/printconf.c: prints what parses back to the same. */
 void		 conf_print(const struct conf *);
 
+/* lib/conf_plugin.c */
+struct conf_plugin *conf_plugin_new(const char *name);	/* defaults; NULL: ENOMEM */
+void		 conf_plugin_free(struct conf_plugin *);
+struct conf_plugin *conf_plugin(const struct conf *, const char *name);
+const char	*conf_option(const struct conf_pairs *, const char *name);
+/* 0 or -1: ENOMEM; the string is copied. */
+int		 conf_list_add(char ***, size_t *, const char *);
+int		 conf_pair_add(struct conf_pairs *, const char *name,
+		    const char *value);
+/* What its process is told of it; without the id, which is of this life. */
+void		 conf_plugin_put(struct wbuf *, const struct conf_plugin *);
+struct conf_plugin *conf_plugin_get(struct rbuf *);	/* NULL: r->error */
+
 /* lib/conf_wire.c */
-void		 conf_encode(const struct conf *, enum proc_id role, struct wbuf *);
+/* instance: whose plug-in it is, for P_PLUG. */
+void		 conf_encode(const struct conf *, enum proc_id role,
+		    uint32_t instance, struct wbuf *);
 struct conf	*conf_decode(struct rbuf *);	/* NULL and errno */
 /* A file's contents, with or without; a string that may be NULL. */
 void		 conf_blob_put(struct wbuf *, const struct conf_blob *, int with);

@@ -35,6 +35,9 @@ static void	 routes_get(struct rbuf *, struct conf *);
 
 static void	 listens_put(struct wbuf *, const struct conf *);
 static void	 listens_get(struct rbuf *, struct conf *);
+static void	 plugin_put(struct wbuf *, const struct conf *, enum proc_id,
+		    uint32_t);
+static void	 plugin_get(struct rbuf *, struct conf *);
 
 static unsigned int
 view_of(enum proc_id role)
@@ -337,8 +340,34 @@ listens_get(struct rbuf *r, struct conf *c)
 	}
 }
 
+/* A plug-in's process is told of itself alone; nobody else needs it here. */
+static void
+plugin_put(struct wbuf *b, const struct conf *c, enum proc_id role,
+    uint32_t instance)
+{
+	const struct conf_plugin	*p = NULL;
+
+	if (role == P_PLUG)
+		TAILQ_FOREACH(p, &c->plugins, entry)
+			if (p->id == instance)
+				break;
+	wbuf_u8(b, p != NULL);
+	if (p != NULL)
+		conf_plugin_put(b, p);
+}
+
+static void
+plugin_get(struct rbuf *r, struct conf *c)
+{
+	struct conf_plugin	*p;
+
+	if (rbuf_u8(r) != 0 && (p = conf_plugin_get(r)) != NULL)
+		TAILQ_INSERT_TAIL(&c->plugins, p, entry);
+}
+
 void
-conf_encode(const struct conf *c, enum proc_id role, struct wbuf *b)
+conf_encode(const struct conf *c, enum proc_id role, uint32_t instance,
+    struct wbuf *b)
 {
 	static const uint8_t	 none[sizeof(c->secret)];
 	unsigned int		 v = view_of(role);
@@ -361,6 +390,7 @@ conf_encode(const struct conf *c, enum proc_id role, struct wbuf *b)
 	routes_put(b, c, v);
 	users_put(b, c, v);
 	listens_put(b, c);
+	plugin_put(b, c, role, instance);
 }
 
 struct conf *
@@ -388,6 +418,7 @@ conf_decode(struct rbuf *r)
 	routes_get(r, c);
 	users_get(r, c);
 	listens_get(r, c);
+	plugin_get(r, c);
 	if (rbuf_end(r) == 0)
 		return c;
 	conf_free(c);

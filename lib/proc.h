@@ -40,6 +40,11 @@ struct proc_ops {
 	/* 0, or -1: logged by it, the process exits 1. */
 	int		(*preinit)(struct proc *);
 	int		(*init)(struct proc *);
+	/*
+	 * Code of others: loads it.  As the user that it becomes, with no way
+	 * to the network or to other programs, before chroot and init().
+	 */
+	int		(*load)(struct proc *);	/* may be NULL */
 	void		(*start)(struct proc *);
 	/* Messages from peers (not the parent).  As chan_msg_cb. */
 	int		(*msg)(struct proc *, struct chan *, struct imsg *);

@@ -6,7 +6,7 @@
 
 static const char *const proc_names[P_MAX] = {
 	"parent", "control", "frontend", "soap", "keys", "relay", "queue",
-	"local", "attach", "ctl"
+	"local", "attach", "plugin", "ctl"
 };
 
 /* The parent has a channel to each of its children by birth (fd 3). */
@@ -18,14 +18,17 @@ const struct proto_edge proto_edges[] = {
 	{ P_SOAP,	P_QUEUE },
 	{ P_SOAP,	P_LOCAL },
 	{ P_SOAP,	P_RELAY },
+	{ P_SOAP,	P_PLUG },
 	{ P_QUEUE,	P_LOCAL },
+	{ P_QUEUE,	P_PLUG },
 };
 const size_t proto_nedges = nitems(proto_edges);
 
 #define B(p)	(1U << P_##p)
 #define CHILDREN (B(CONTROL) | B(FRONTEND) | B(SOAP) | B(KEYS) | B(RELAY) | \
-		    B(QUEUE) | B(LOCAL) | B(ATTACH))
+		    B(QUEUE) | B(LOCAL) | B(ATTACH) | B(PLUG))
 #define ANSWERERS (B(PARENT) | B(QUEUE) | B(LOCAL))
+#define CALLERS	(B(SOAP) | B(QUEUE))	/* of plug-ins */
 #define SMALL	4096
 #define MEDIUM	65536
 #define BODY	IMSG_TOTAL_MAX
@@ -49,6 +52,9 @@ const struct proto_msg proto_msgs[IMSG_MAX] = {
 	ROW(PARENT_READY, CHILDREN, B(PARENT), 24, SMALL, 0),
 	ROW(PARENT_STATS, CHILDREN, B(PARENT), 0, MEDIUM, 0),
 	ROW(PARENT_EVENT, CHILDREN, B(PARENT), 4, MEDIUM, 0),
+	ROW(PROC_PLUGS, B(PARENT), CALLERS, 4, BODY, 0),
+	ROW(PARENT_PLUG_ABOUT, B(PLUG), B(PARENT), 16, MEDIUM, 0),
+	ROW(PARENT_PLUG_FAULT, CALLERS, B(PARENT), 8, SMALL, 0),
 
 	ROW(CTL_REQUEST, B(CTL) | B(CONTROL), B(CONTROL) | ANSWERERS, 12,
 	    MEDIUM, 0),
@@ -92,6 +98,11 @@ const struct proto_msg proto_msgs[IMSG_MAX] = {
 
 	ROW(LOCAL_DELIVER, B(QUEUE), B(LOCAL), 64, BODY, 0),
 	ROW(QUEUE_DELIVER_RESULT, B(LOCAL), B(QUEUE), 8, SMALL, 0),
+
+	ROW(PLUG_CALL, CALLERS, B(PLUG), 64, BODY, 0),
+	ROW(CALLER_VERDICT, B(PLUG), CALLERS, 16, BODY, 0),
+	ROW(SOAP_PLUG_MAIL, B(PLUG), B(SOAP), 32, BODY, 0),
+	ROW(PLUG_MAIL_RESULT, B(SOAP), B(PLUG), 12, SMALL, 0),
 };
 
 const char *

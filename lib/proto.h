@@ -12,12 +12,13 @@ enum proc_id {
 	P_PARENT,		/* wsmtpd */
 	P_CONTROL,
 	P_FRONTEND,
-	P_SOAP,			/* the only one with several instances */
+	P_SOAP,			/* several instances */
 	P_KEYS,
 	P_RELAY,
 	P_QUEUE,
 	P_LOCAL,
 	P_ATTACH,		/* its place; no program yet */
+	P_PLUG,			/* one instance a plug-in */
 	P_CTL,			/* wsctl, on control's socket */
 	P_MAX
 };
@@ -46,6 +47,9 @@ enum imsg_type {
 	IMSG_PARENT_READY,	/* the sandbox stands: what was applied */
 	IMSG_PARENT_STATS,	/* counters: name, kind, value */
 	IMSG_PARENT_EVENT,	/* a log_event() line, for wsctl trace */
+	IMSG_PROC_PLUGS,	/* the plug-ins, for those who call them: msg_plug.h */
+	IMSG_PARENT_PLUG_ABOUT,	/* what a shared object said of itself */
+	IMSG_PARENT_PLUG_FAULT,	/* a caller complains of one */
 
 	/* wsctl <-> control <-> whoever answers: ctl.h */
 	IMSG_CTL_REQUEST,
@@ -93,6 +97,12 @@ enum imsg_type {
 	/* wsqueue <-> wslocal: msg_local.h */
 	IMSG_LOCAL_DELIVER,
 	IMSG_QUEUE_DELIVER_RESULT,
+
+	/* soap, wsqueue <-> wsplug: msg_plug.h */
+	IMSG_PLUG_CALL,
+	IMSG_CALLER_VERDICT,
+	IMSG_SOAP_PLUG_MAIL,
+	IMSG_PLUG_MAIL_RESULT,
 
 	IMSG_MAX
 };

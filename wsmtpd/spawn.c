@@ -308,7 +308,7 @@ spawn_conf(struct child *ch)
 
 	if (vault_open(&ch->pp->vault, ch->pp->conf) == -1)
 		return;
-	conf_encode(ch->pp->conf, ch->role, &w);
+	conf_encode(ch->pp->conf, ch->role, ch->instance, &w);
 	vault_shut(&ch->pp->vault, ch->pp->conf);
 	if (chan_sendw(ch->chan, IMSG_PROC_CONF, 0, &w) == -1)
 		log_warn("%s: configuration", ch->name);

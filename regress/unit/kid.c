@@ -105,7 +105,7 @@ kid_start(struct kid *k, const char *path, enum proc_id role, const char *dir,
 	proc_setup_put(&w, &su);
 	if (kid_send(&k->parent, IMSG_PROC_SETUP, 0, &w) == -1)
 		return -1;
-	conf_encode(conf, role, &w);
+	conf_encode(conf, role, 0, &w);
 	if (kid_send(&k->parent, IMSG_PROC_CONF, 0, &w) == -1)
 		return -1;
 	if (kid_recv(&k->parent, &m, KID_READY_MS) != 1)
@@ -219,7 +219,7 @@ kid_reload(struct kid *k, struct conf *conf)
 	struct wbuf	w;
 
 	wbuf_init(&w);
-	conf_encode(conf, k->role, &w);
+	conf_encode(conf, k->role, 0, &w);
 	if (kid_send(&k->parent, IMSG_PROC_CONF, 0, &w) == -1)
 		return -1;
 	/* One channel, in order: when this is answered, that was taken. */

@@ -107,7 +107,7 @@ view(struct conf *c, enum proc_id role, struct wbuf *w)
 	struct rbuf	 r;
 
 	wbuf_init(w);
-	conf_encode(c, role, w);
+	conf_encode(c, role, 0, w);
 	rbuf_init(&r, w->data, w->len);
 	return conf_decode(&r);
 }
@@ -197,7 +197,7 @@ test_round(struct conf *c)
 	for (i = 0; i < nitems(roles); i++) {
 		v = view(c, roles[i], &w);
 		wbuf_init(&again);
-		conf_encode(v, roles[i], &again);
+		conf_encode(v, roles[i], 0, &again);
 		ok(w.error == 0 && again.error == 0 && w.len == again.len &&
 		    memcmp(w.data, again.data, w.len) == 0, "and back");
 		wbuf_free(&w);
@@ -216,7 +216,7 @@ test_cut(struct conf *c)
 
 	for (i = 0; i < nitems(roles); i++) {
 		wbuf_init(&w);
-		conf_encode(c, roles[i], &w);
+		conf_encode(c, roles[i], 0, &w);
 		for (k = 0; k < w.len; k++) {
 			rbuf_init(&r, w.data, k);
 			if ((v = conf_decode(&r)) != NULL) {
@@ -281,7 +281,7 @@ test_changed(struct conf *c)
 
 	for (i = 0; i < nitems(roles); i++) {
 		wbuf_init(&w);
-		conf_encode(c, roles[i], &w);
+		conf_encode(c, roles[i], 0, &w);
 		if ((copy = malloc(w.len)) == NULL)
 			exit(1);
 		for (k = 0; k + 4 <= w.len; k++)

@@ -141,7 +141,7 @@ test_parent_dies(const char *self)
 	su.foreground = su.trace = 1;
 	proc_setup_put(&w, &su);
 	send_w(&ib, IMSG_PROC_SETUP, &w);
-	conf_encode(conf, P_CONTROL, &w);
+	conf_encode(conf, P_CONTROL, 0, &w);
 	send_w(&ib, IMSG_PROC_CONF, &w);
 	ok(await(&ib, IMSG_PARENT_READY), "the child is ready");
 	send_w(&ib, IMSG_PROC_GO, &w);
