@@ -19,9 +19,19 @@
 #include "proc.h"
 #include "sandbox.h"
 
+struct who {				/* to become */
+	int	 somebody;		/* 0: stay who we are */
+	uid_t	 uid;
+	gid_t	 gid;
+};
+
 static void	 proc_started_by_hand(void);
 static int	 proc_await(struct imsgbuf *, uint32_t, struct imsg *);
-static int	 proc_become(const struct proc_setup *, const struct passwd *,
+static int	 proc_who(const struct proc_setup *, struct who *);
+static int	 proc_become(const struct who *);
+static int	 proc_confine(struct proc *, const struct proc_setup *,
+		    struct sandbox *);
+static int	 proc_load(struct proc *, const struct proc_setup *,
 		    struct sandbox *);
 static void	 proc_files(struct proc *);
 static int	 proc_parent_msg(struct chan *, struct imsg *, void *);
@@ -72,15 +82,55 @@ proc_await(struct imsgbuf *ib, uint32_t type, struct imsg *m)
 	return -1;
 }
 
+/* A name of the system's, or the number of one that has no name there. */
+static int
+proc_who(const struct proc_setup *s, struct who *w)
+{
+	struct passwd	*pw;
+	const char	*errstr;
+
+	memset(w, 0, sizeof(*w));
+	if (*s->user == '\0')
+		return 0;
+	w->somebody = 1;
+	if ((pw = getpwnam(s->user)) != NULL) {
+		w->uid = pw->pw_uid;
+		w->gid = pw->pw_gid;
+		return 0;
+	}
+	w->uid = (uid_t)strtonum(s->user, 1, UINT32_MAX - 1, &errstr);
+	w->gid = (gid_t)w->uid;
+	if (errstr == NULL)
+		return 0;
+	log_warnx("user %s: no such user", s->user);
+	return -1;
+}
+
+static int
+proc_become(const struct who *w)
+{
+	if (setgroups(1, &w->gid) == 0 &&
+	    setresgid(w->gid, w->gid, w->gid) == 0 &&
+	    setresuid(w->uid, w->uid, w->uid) == 0)
+		return 0;
+	log_warn("becoming user %u", (unsigned int)w->uid);
+	return -1;
+}
+
 /*
  * chroot and user.  Without root there are none, and *sb says so.  0, or -1:
  * logged.
  */
 static int
-proc_become(const struct proc_setup *s, const struct passwd *pw,
-    struct sandbox *sb)
+proc_confine(struct proc *p, const struct proc_setup *s, struct sandbox *sb)
 {
-	if (pw != NULL && *s->dir != '\0') {
+	struct who	 who;
+
+	if (proc_who(s, &who) == -1)
+		return -1;
+	if (p->ops->preinit != NULL && p->ops->preinit(p) == -1)
+		return -1;
+	if (who.somebody && *s->dir != '\0') {
 		if (chroot(s->dir) == -1 || chdir("/") == -1) {
 			log_warn("chroot %s", s->dir);
 			return -1;
@@ -90,16 +140,59 @@ proc_become(const struct proc_setup *s, const struct passwd *pw,
 		log_warn("%s", s->dir);
 		return -1;
 	}
-	if (pw != NULL) {
-		if (setgroups(1, &pw->pw_gid) == -1 ||
-		    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) == -1 ||
-		    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1) {
-			log_warn("becoming %s", s->user);
+	if (who.somebody) {
+		if (proc_become(&who) == -1)
 			return -1;
-		}
 		sb->applied |= SB_UID;
 	}
 	sb->missing |= (SB_CHROOT | SB_UID) & ~sb->applied;
+	sandbox_begin(p->me, *s->dir != '\0' ? "." : NULL, sb);
+	return 0;
+}
+
+/*
+ * The same for a plug-in, whose code must not see root even while it is
+ * loaded, nor need what the chroot lacks.
+ */
+static int
+proc_load(struct proc *p, const struct proc_setup *s, struct sandbox *sb)
+{
+	const struct conf_plugin *cp = TAILQ_FIRST(&p->conf->plugins);
+	struct who		 who;
+	int			 object, ret;
+
+	if (cp == NULL || proc_who(s, &who) == -1)
+		return -1;
+	if ((object = open(cp->object, O_RDONLY | O_CLOEXEC)) == -1) {
+		log_warn("%s", cp->object);
+		return -1;
+	}
+	if (chdir(s->dir) == -1 || (who.somebody && !cp->exec &&
+	    sandbox_jail_begin(s->dir, sb) == -1)) {
+		log_warn("%s", s->dir);
+		return -1;
+	}
+	if (who.somebody) {
+		if (proc_become(&who) == -1)
+			return -1;
+		sb->applied |= SB_UID;
+	}
+	sandbox_load(".", object, cp->exec, sb);
+	ret = p->ops->load(p, object);
+	close(object);
+	if (ret == -1)
+		return -1;
+	if (who.somebody && !cp->exec) {
+		if (sandbox_jail_enter(sb) == -1) {
+			log_warn("chroot %s", s->dir);
+			return -1;
+		}
+		sb->applied |= SB_CHROOT;
+	}
+	/* Programs need what a chroot has not got: that is what exec grants. */
+	sb->missing |= ((cp->exec ? 0 : SB_CHROOT) | SB_UID) & ~sb->applied;
+	if (!cp->exec)
+		sandbox_begin(p->me, cp->state > 0 ? "." : NULL, sb);
 	return 0;
 }
 
@@ -400,7 +493,6 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 	static struct proc	 proc;		/* the one of this process */
 	struct proc		*p = &proc;
 	struct proc_setup	 setup;
-	struct passwd		*pw = NULL;
 	struct imsgbuf		 ib;
 	struct imsg		 m;
 	struct rbuf		 r;
@@ -433,27 +525,24 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 		fatal("configuration");
 	imsg_free(&m);
 
-	if (*setup.user != '\0' && (pw = getpwnam(setup.user)) == NULL)
-		fatalx("user %s: no such user", setup.user);
 	if (signal(SIGINT, SIG_IGN) == SIG_ERR ||
 	    signal(SIGHUP, SIG_IGN) == SIG_ERR ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		fatal("signal");
 	proc_files(p);
 	(void)umask(077);
-	if (ops->preinit != NULL && ops->preinit(p) == -1)
-		return 1;
 	memset(&sb, 0, sizeof(sb));
-	if (proc_become(&setup, pw, &sb) == -1)
+	if ((ops->load != NULL ? proc_load(p, &setup, &sb) :
+	    proc_confine(p, &setup, &sb)) == -1)
 		return 1;
-	sandbox_begin(ops->me, *setup.dir != '\0' ? "." : NULL, &sb);
 	setproctitle("%s", proc_name(ops->me));
 	if ((p->base = event_base_new()) == NULL)
 		fatal("event loop");
 	if (ops->init != NULL && ops->init(p) == -1)
 		return 1;
 
-	sandbox_close(ops->me, &sb);
+	if (ops->load == NULL || !TAILQ_FIRST(&p->conf->plugins)->exec)
+		sandbox_close(ops->me, &sb);
 	if (sb.missing != 0 && setup.sandbox_required)
 		fatalx("sandbox required, and this system lacks %s",
 		    sandbox_str(sb.missing, lack, sizeof(lack)));

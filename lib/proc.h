@@ -41,10 +41,11 @@ struct proc_ops {
 	int		(*preinit)(struct proc *);
 	int		(*init)(struct proc *);
 	/*
-	 * Code of others: loads it.  As the user that it becomes, with no way
-	 * to the network or to other programs, before chroot and init().
+	 * Code of others: loads it from the descriptor, or by its path (-1).
+	 * As the user that it becomes, with no way to the network or to other
+	 * programs, before chroot and init().  For a plug-in alone.
 	 */
-	int		(*load)(struct proc *);	/* may be NULL */
+	int		(*load)(struct proc *, int object);	/* may be NULL */
 	void		(*start)(struct proc *);
 	/* Messages from peers (not the parent).  As chan_msg_cb. */
 	int		(*msg)(struct proc *, struct chan *, struct imsg *);

@@ -21,16 +21,22 @@
 #include "compat.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "log.h"
 #include "sandbox.h"
 
-enum sb_fs { FS_NONE, FS_OWN, FS_ALL };		/* nothing, below ".", as before */
+/* nothing; below "."; that and the system's, to read; as before */
+#define JAIL_STACK	16384
+#define EXEC_PROCESSES	32	/* at a time, of one plug-in's programs */
+
+enum sb_fs { FS_NONE, FS_OWN, FS_LOAD, FS_ALL };
 enum sb_calls { CALLS_COMPUTE, CALLS_ACCEPT, CALLS_CONNECT, CALLS_STORE,
-	CALLS_PARENT };
+	CALLS_PARENT, CALLS_LOAD, CALLS_EXEC };
 
 static const struct sb_role {
 	enum sb_fs	 fs;
@@ -49,12 +55,22 @@ static const struct sb_role {
 			    "stdio rpath wpath cpath fattr flock recvfd sendfd" },
 	[P_LOCAL]	= { FS_OWN, CALLS_STORE,
 			    "stdio rpath wpath cpath fattr flock recvfd sendfd" },
+	[P_PLUG]	= { FS_OWN, CALLS_STORE,
+			    "stdio rpath wpath cpath fattr flock recvfd sendfd" },
 };
+/* Without a directory of its own; and while its code is loaded. */
+static const struct sb_role sb_bare = { FS_NONE, CALLS_COMPUTE,
+	"stdio recvfd sendfd" };
+static const struct sb_role sb_load = { FS_LOAD, CALLS_LOAD,
+	"stdio rpath wpath cpath fattr flock recvfd sendfd prot_exec unveil" };
+static const struct sb_role sb_exec = { FS_LOAD, CALLS_EXEC,
+	"stdio rpath wpath cpath fattr flock recvfd sendfd prot_exec proc exec" };
 
 static int	 sandbox_none_of(int resource);
 static int	 sandbox_noprivs(void);
 static int	 sandbox_nodump(void);
-static int	 sandbox_fs(const struct sb_role *, const char *, int *abi);
+static int	 sandbox_fs(const struct sb_role *, const char *, int object,
+		    int *abi);
 static int	 sandbox_calls(const struct sb_role *);
 static void	 sandbox_note(struct sandbox *, int layer, int result);
 
@@ -77,6 +93,7 @@ sandbox_none_of(int resource)
 #include <netinet/tcp.h>
 
 #include <fcntl.h>
+#include <sched.h>
 #include <seccomp.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -99,6 +116,10 @@ sandbox_none_of(int resource)
 #define LL_VERSION	(1U << 0)
 #define LL_RULE_PATH	1
 #define LL_FS_ALL_V1	((1ULL << 13) - 1)
+#define LL_FS_EXECUTE	(1ULL << 0)
+#define LL_FS_WRITE	(1ULL << 1)
+#define LL_FS_READ	(1ULL << 2)		/* a file */
+#define LL_FS_LIST	(1ULL << 3)		/* a directory */
 #define LL_FS_STORE	0x1beULL		/* files and directories, no more */
 #define LL_FS_REFER	(1ULL << 13)		/* ABI 2 */
 #define LL_FS_TRUNCATE	(1ULL << 14)		/* ABI 3 */
@@ -116,6 +137,7 @@ struct ll_path {
 } __attribute__((packed));
 
 static int	 landlock_rule(int, const char *, uint64_t);
+static int	 landlock_load(int, int object, int exec);
 static int	 calls_add(scmp_filter_ctx, uint32_t, const int *, size_t);
 static int	 calls_allow_some(scmp_filter_ctx, int call, unsigned int arg,
 		    const unsigned int *, size_t);
@@ -124,6 +146,7 @@ static int	 calls_allow_option(scmp_filter_ctx);
 static int	 calls_allow_memory(scmp_filter_ctx);
 static int	 calls_allow(scmp_filter_ctx, enum sb_calls);
 static int	 calls_deny_some(scmp_filter_ctx);
+static int	 calls_deny_clone(scmp_filter_ctx);
 static int	 calls_deny(scmp_filter_ctx, enum sb_calls);
 
 /*
@@ -144,8 +167,48 @@ landlock_rule(int rs, const char *dir, uint64_t handled)
 	return ret;
 }
 
+/* Libraries and, with exec, programs and what they read; the object itself. */
 static int
-sandbox_fs(const struct sb_role *role, const char *dir, int *abi_used)
+landlock_load(int rs, int object, int exec)
+{
+	static const struct {
+		const char	*path;
+		uint64_t	 allowed, exec;	/* without and with exec */
+	} list[] = {
+		{ "/usr", LL_FS_READ | LL_FS_LIST, LL_FS_EXECUTE },
+		{ "/lib", LL_FS_READ | LL_FS_LIST, LL_FS_EXECUTE },
+		{ "/lib64", LL_FS_READ | LL_FS_LIST, LL_FS_EXECUTE },
+		{ "/bin", 0, LL_FS_EXECUTE | LL_FS_READ | LL_FS_LIST },
+		{ "/etc/ld.so.cache", LL_FS_READ, 0 },
+		{ "/etc", 0, LL_FS_READ | LL_FS_LIST },
+		{ "/dev/null", 0, LL_FS_READ | LL_FS_WRITE },
+		{ "/dev/urandom", 0, LL_FS_READ },
+	};
+	struct ll_path	 rule;
+	size_t		 i;
+	int		 ret = 0;
+
+	for (i = 0; i < nitems(list) && ret == 0; i++) {
+		rule.allowed = list[i].allowed | (exec ? list[i].exec : 0);
+		/* What a system does not have it does not need. */
+		if (rule.allowed == 0 || (rule.fd = open(list[i].path,
+		    O_PATH | O_CLOEXEC)) == -1)
+			continue;
+		ret = (int)syscall(__NR_landlock_add_rule, rs, LL_RULE_PATH,
+		    &rule, 0);
+		close(rule.fd);
+	}
+	rule.allowed = LL_FS_READ;
+	rule.fd = object;
+	if (ret == 0 && object != -1)
+		ret = (int)syscall(__NR_landlock_add_rule, rs, LL_RULE_PATH,
+		    &rule, 0);
+	return ret;
+}
+
+static int
+sandbox_fs(const struct sb_role *role, const char *dir, int object,
+    int *abi_used)
 {
 	struct ll_ruleset	 attr;
 	long			 abi;
@@ -174,6 +237,8 @@ sandbox_fs(const struct sb_role *role, const char *dir, int *abi_used)
 		return -1;
 	if ((role->fs == FS_NONE || dir == NULL ||
 	    landlock_rule(rs, dir, attr.fs) == 0) &&
+	    (role->fs != FS_LOAD || landlock_load(rs, object,
+	    role->calls == CALLS_EXEC) == 0) &&
 	    syscall(__NR_landlock_restrict_self, rs, 0) == 0) {
 		*abi_used = (int)abi;
 		ret = 0;
@@ -215,12 +280,26 @@ static const int calls_kernel[] = {
 	SCMP_SYS(remap_file_pages), SCMP_SYS(mknod), SCMP_SYS(mknodat),
 };
 
+/* Programs and processes; clone3 as well, see calls_deny_clone(). */
+static const int calls_programs[] = {
+	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork),
+	SCMP_SYS(vfork), SCMP_SYS(clone), SCMP_SYS(kill),
+};
+
+/* Other ways to talk. */
+static const int calls_talk[] = {
+	SCMP_SYS(socket), SCMP_SYS(connect),
+	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
+	SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(shmget), SCMP_SYS(shmat),
+	SCMP_SYS(shmctl), SCMP_SYS(semget), SCMP_SYS(semctl),
+	SCMP_SYS(semop), SCMP_SYS(msgget), SCMP_SYS(msgsnd),
+	SCMP_SYS(msgrcv), SCMP_SYS(msgctl), SCMP_SYS(mq_open),
+	SCMP_SYS(mq_unlink),
+};
+
 /* What no store needs, either. */
 static const int calls_store[] = {
-	/* programs and processes; clone3 as well, see calls_deny() */
-	SCMP_SYS(ptrace), SCMP_SYS(execve), SCMP_SYS(execveat),
-	SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(clone), SCMP_SYS(kill),
-	SCMP_SYS(tkill), SCMP_SYS(rt_sigqueueinfo),
+	SCMP_SYS(ptrace), SCMP_SYS(tkill), SCMP_SYS(rt_sigqueueinfo),
 	SCMP_SYS(rt_tgsigqueueinfo), SCMP_SYS(pidfd_open),
 	SCMP_SYS(pidfd_send_signal), SCMP_SYS(process_mrelease),
 	SCMP_SYS(setpriority), SCMP_SYS(ioprio_set),
@@ -244,14 +323,8 @@ static const int calls_store[] = {
 	SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink),
 	SCMP_SYS(symlinkat), SCMP_SYS(inotify_init),
 	SCMP_SYS(inotify_init1), SCMP_SYS(inotify_add_watch),
-	/* other ways to talk */
-	SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect),
-	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
-	SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(shmget), SCMP_SYS(shmat),
-	SCMP_SYS(shmctl), SCMP_SYS(semget), SCMP_SYS(semctl),
-	SCMP_SYS(semop), SCMP_SYS(msgget), SCMP_SYS(msgsnd),
-	SCMP_SYS(msgrcv), SCMP_SYS(msgctl), SCMP_SYS(mq_open),
-	SCMP_SYS(mq_unlink), SCMP_SYS(ioctl), SCMP_SYS(pkey_mprotect),
+	/* the rest */
+	SCMP_SYS(socketpair), SCMP_SYS(ioctl), SCMP_SYS(pkey_mprotect),
 };
 
 /*
@@ -440,7 +513,13 @@ calls_deny_some(scmp_filter_ctx ctx)
 	    seccomp_rule_add(ctx, no, SCMP_SYS(tgkill), 1,
 	    SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid(), 0)) != 0)
 		return -1;
-	/* glibc takes the older call when it is told that there is no clone3 */
+	return 0;
+}
+
+/* glibc takes the older call when it is told that there is no clone3. */
+static int
+calls_deny_clone(scmp_filter_ctx ctx)
+{
 	return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3),
 	    0) == 0 ? 0 : -1;
 }
@@ -453,7 +532,16 @@ calls_deny(scmp_filter_ctx ctx, enum sb_calls calls)
 
 	if (calls_add(ctx, no, calls_kernel, nitems(calls_kernel)) == -1)
 		return -1;
-	if (calls != CALLS_STORE)
+	if (calls == CALLS_PARENT)
+		return 0;
+	if (calls_add(ctx, no, calls_talk, nitems(calls_talk)) == -1)
+		return -1;
+	if (calls == CALLS_EXEC)
+		return 0;
+	if (calls_add(ctx, no, calls_programs, nitems(calls_programs)) == -1 ||
+	    calls_deny_clone(ctx) == -1)
+		return -1;
+	if (calls == CALLS_LOAD)
 		return 0;
 	if (calls_add(ctx, no, calls_store, nitems(calls_store)) == -1 ||
 	    calls_add(ctx, no, calls_late, nitems(calls_late)) == -1)
@@ -471,7 +559,8 @@ sandbox_calls(const struct sb_role *role)
 	/* The sanitizer's run time needs calls of its own. */
 	denies = 0;
 #else
-	denies = role->calls != CALLS_STORE && role->calls != CALLS_PARENT;
+	denies = role->calls == CALLS_COMPUTE ||
+	    role->calls == CALLS_ACCEPT || role->calls == CALLS_CONNECT;
 #endif
 	ctx = seccomp_init(denies ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_ALLOW);
 	if (ctx == NULL)
@@ -488,6 +577,68 @@ sandbox_calls(const struct sb_role *role)
 	return ret;
 }
 
+struct jail_arg {
+	const char	*dir;
+	int		 fd, other;
+};
+
+static int
+jail_keeper(void *v)
+{
+	const struct jail_arg	*a = v;
+	char			 c;
+
+	close(a->other);
+	if (read(a->fd, &c, 1) != 1)
+		return 1;
+	return chroot(a->dir) == -1 || chdir("/") == -1;
+}
+
+/*
+ * A child that shares with us nothing but root and current directory, and
+ * keeps the right to change them until we have loaded the code.
+ */
+int
+sandbox_jail_begin(const char *dir, struct sandbox *sb)
+{
+	struct jail_arg	 a = { .dir = dir };
+	char		*stack;
+	int		 fd[2];
+
+	/* Its memory is a copy, so the stack is ours to free. */
+	if ((stack = malloc(JAIL_STACK)) == NULL || pipe2(fd, O_CLOEXEC) ==
+	    -1) {
+		free(stack);
+		return -1;
+	}
+	a.fd = fd[0];
+	a.other = fd[1];
+	sb->jail_pid = clone(jail_keeper, stack + JAIL_STACK, CLONE_FS |
+	    SIGCHLD, &a);
+	sb->jail_fd = fd[1];
+	free(stack);
+	close(fd[0]);
+	if (sb->jail_pid == -1)
+		close(fd[1]);
+	return sb->jail_pid == -1 ? -1 : 0;
+}
+
+int
+sandbox_jail_enter(struct sandbox *sb)
+{
+	ssize_t	 n;
+	int	 status;
+
+	n = write(sb->jail_fd, "", 1);
+	close(sb->jail_fd);
+	if (n != 1 || waitpid(sb->jail_pid, &status, 0) == -1)
+		return -1;
+	if (status == 0)
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
 static int
 sandbox_noprivs(void)
 {
@@ -502,10 +653,29 @@ sandbox_nodump(void)
 
 #elif defined(__OpenBSD__)
 
+/* There unveil(2) alone does what chroot(2) does. */
+int
+sandbox_jail_begin(const char *dir, struct sandbox *sb)
+{
+	(void)sb;
+	return chdir(dir);
+}
+
+int
+sandbox_jail_enter(struct sandbox *sb)
+{
+	(void)sb;
+	return 0;
+}
+
 static int
-sandbox_fs(const struct sb_role *role, const char *dir, int *abi)
+sandbox_fs(const struct sb_role *role, const char *dir, int object, int *abi)
 {
 	(void)abi;
+	(void)object;
+	/* What is loaded is read; later it is narrowed. */
+	if (role->fs == FS_LOAD)
+		return 0;
 	if (role->fs == FS_OWN && dir != NULL && unveil(dir, "rwc") == -1)
 		return -1;
 	if (role->fs == FS_NONE && unveil("/", "") == -1)
@@ -554,17 +724,39 @@ sandbox_begin(enum proc_id id, const char *dir, struct sandbox *sb)
 	sandbox_note(sb, SB_NOPRIVS, sandbox_noprivs());
 	sandbox_note(sb, SB_NODUMP, sandbox_nodump());
 	sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_CORE));
+	if (role->fs == FS_OWN && dir == NULL) {
+		sb->bare = 1;
+		role = &sb_bare;
+	}
 	if (role->fs != FS_ALL)
-		sandbox_note(sb, SB_FS, sandbox_fs(role, dir, &sb->abi));
+		sandbox_note(sb, SB_FS, sandbox_fs(role, dir, -1, &sb->abi));
 }
 
 void
 sandbox_close(enum proc_id id, struct sandbox *sb)
 {
-	const struct sb_role	*role = &sb_roles[id];
+	const struct sb_role	*role = sb->bare ? &sb_bare : &sb_roles[id];
 
 	if (id != P_PARENT)
 		sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_NPROC));
+	sandbox_note(sb, SB_SYSCALL, sandbox_calls(role));
+}
+
+void
+sandbox_load(const char *dir, int object, int exec, struct sandbox *sb)
+{
+	const struct sb_role	*role = exec ? &sb_exec : &sb_load;
+	const struct rlimit	 few = { EXEC_PROCESSES, EXEC_PROCESSES };
+
+	sandbox_note(sb, SB_NOPRIVS, sandbox_noprivs());
+	sandbox_note(sb, SB_NODUMP, sandbox_nodump());
+	sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_CORE));
+	/* It counts the processes of the user, which may not be its own. */
+	if (!exec)
+		sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_NPROC));
+	else if (sb->applied & SB_UID)
+		sandbox_note(sb, SB_LIMITS, setrlimit(RLIMIT_NPROC, &few));
+	sandbox_note(sb, SB_FS, sandbox_fs(role, dir, object, &sb->abi));
 	sandbox_note(sb, SB_SYSCALL, sandbox_calls(role));
 }
 

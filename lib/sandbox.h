@@ -7,6 +7,8 @@
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
+#include <sys/types.h>
+
 #include "proto.h"
 
 #define SB_NOPRIVS	0x01	/* no_new_privs */
@@ -21,6 +23,9 @@ struct sandbox {
 	int	 applied;	/* SB_* */
 	int	 missing;	/* what the role should have and lacks */
 	int	 abi;		/* of Landlock, 0: none */
+	int	 bare;		/* no directory of its own: sandbox_begin() */
+	pid_t	 jail_pid;	/* of sandbox_jail_begin() */
+	int	 jail_fd;
 };
 
 /*
@@ -34,6 +39,20 @@ struct sandbox {
  */
 void	 sandbox_begin(enum proc_id, const char *dir, struct sandbox *);
 void	 sandbox_close(enum proc_id, struct sandbox *);
+/*
+ * Before these two, for code of others: what it may do while it is loaded,
+ * already as its own user.  It reads what belongs to the system, object (a
+ * descriptor, or -1) and what lies in dir, and has no way to the network, to
+ * other processes or, but with exec, to programs.  With exec nothing is
+ * closed later: programs need what it has.
+ */
+void	 sandbox_load(const char *dir, int object, int exec, struct sandbox *);
+/*
+ * Makes it possible to go into dir later, without the right to: begin is
+ * called with it, enter when the code is loaded.  0, or -1 and errno.
+ */
+int	 sandbox_jail_begin(const char *dir, struct sandbox *);
+int	 sandbox_jail_enter(struct sandbox *);
 /* "no-new-privs chroot uid landlock seccomp", in buf; returns buf. */
 char	*sandbox_str(int mask, char *buf, size_t);
 
