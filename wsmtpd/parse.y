@@ -40,6 +40,7 @@
 #define INCLUDE_MAX	8		/* files in files */
 #define WORD_MAX	1024
 #define SOAP_MAX	64		/* processes */
+#define WORDS_MAX	64		/* in a line of a plug-in's block */
 
 struct pooled {			/* a token's text, freed when all is read */
 	SLIST_ENTRY(pooled) entry;
@@ -83,6 +84,9 @@ static struct {
 	unsigned int		 limits_set[(LIM_MAX + 31) / 32];
 	struct conf_domain	*domain;	/* whose block is open */
 	struct conf_alias	*alias;		/* whose list is open */
+	struct conf_plugin	*plugin;	/* whose block is open */
+	char			*words[WORDS_MAX];	/* of its line */
+	size_t			 nwords;
 } parse = { .macros = TAILQ_HEAD_INITIALIZER(parse.macros) };
 
 static int	 yylex(void);
@@ -95,8 +99,6 @@ static int	 parse_once(enum once, const char *);
 static int	 parse_number(const char *, int64_t, int64_t, int64_t *);
 static int	 parse_scaled(const char *, const char *units,
 		    const int64_t *factors, int64_t *);
-static int	 parse_size(const char *, int64_t *);
-static int	 parse_time(const char *, int64_t *);
 static uint32_t	 parse_seconds(const char *, int64_t min);
 static uint16_t	 parse_port(const char *);
 static int	 parse_numeric(const char *, int *family);
@@ -109,6 +111,11 @@ static void	 parse_domain_end(void);
 static void	 parse_trust(const char *, const char *);
 static void	 parse_alias_begin(const char *);
 static void	 parse_alias_to(const char *);
+static void	 parse_plugin_begin(const char *);
+static void	 parse_plugin_word(const char *);
+static void	 parse_plugin_words(void);
+static void	 parse_plugin_end(void);
+static void	 parse_plugin_users(const char *, const char *);
 static void	 parse_route(const char *, const char *, uint16_t);
 static void	 parse_resolver(const char *, uint16_t);
 static void	 parse_user(const char *, const char *);
@@ -146,7 +153,7 @@ static const char *parse_pool(const char *);
 }
 
 %token	ALIAS CA CERTIFICATE CLIENT CONTROL CRL DOMAIN INCLUDE JITTER KEY
-%token	LIMIT LISTEN MAX MIN ON PORT PROCESSES QUEUE QUOTA READONLY REQUIRED
+%token	LIMIT LISTEN MAX MIN ON PLUGIN PORT PROCESSES QUEUE QUOTA READONLY REQUIRED
 %token	RESOLVER RETRY ROUTE SANDBOX SOAP SOCKET SPOOL TLS TO TRUST TTL USER
 %token	USERS WARN
 %token	<string> STRING
@@ -162,6 +169,7 @@ conf	: /* empty */		{ parse.want = WANT_STATEMENT; }
 	| conf error '\n'	{
 		parse.domain = NULL;
 		parse.alias = NULL;
+		parse_plugin_end();
 		parse.want = WANT_STATEMENT;
 		yyerrok;
 	}
@@ -177,6 +185,7 @@ statement
 	| resolver
 	| queue
 	| limit
+	| plugin
 	| one
 	;
 
@@ -314,6 +323,30 @@ resolver
 	}
 	;
 
+/* --- plug-ins ------------------------------------------------------------ */
+
+/* In the block all is a word: see lex_keyword() and parse_plugin.c. */
+plugin	: PLUGIN want_plugin STRING want_brace '{' {
+		parse_plugin_begin($3);
+	} plines '}' {
+		parse_plugin_words();
+		parse_plugin_end();
+		parse.want = WANT_END;
+	}
+	| PLUGIN want_plugin USERS want_number STRING want_to TO want_number STRING want_end {
+		parse_plugin_users($5, $9);
+	}
+	;
+
+plines	: want_pline
+	| plines STRING			{ parse_plugin_word($2); }
+	| plines '\n' want_pline	{ parse_plugin_words(); }
+	| plines error '\n' want_pline	{
+		parse.nwords = 0;
+		yyerrok;
+	}
+	;
+
 /* --- the queue and the limits -------------------------------------------- */
 
 queue	: QUEUE want_queue RETRY want_retry retries
@@ -421,6 +454,8 @@ want_number:  { parse.want = "a number"; };
 want_on:      { parse.want = "on"; };
 want_optport: { parse.want = "port or " WANT_END; };
 want_percent: { parse.want = "a percentage from 0% to 50%"; };
+want_pline:   { parse.want = "a word, " WANT_END " or }"; };
+want_plugin:  { parse.want = "the name of a plug-in, or users"; };
 want_port:    { parse.want = WANT_PORT; };
 want_processes: { parse.want = "processes"; };
 want_queue:   { parse.want = "retry, ttl or warn"; };
@@ -546,7 +581,7 @@ parse_scaled(const char *s, const char *units, const int64_t *factors,
 	return 0;
 }
 
-static int
+int
 parse_size(const char *s, int64_t *out)
 {
 	static const int64_t	 f[] = { 1LL << 10, 1LL << 20, 1LL << 30,
@@ -555,7 +590,7 @@ parse_size(const char *s, int64_t *out)
 	return parse_scaled(s, "KMGT", f, out);
 }
 
-static int
+int
 parse_time(const char *s, int64_t *out)
 {
 	static const int64_t	 f[] = { 1, 60, 3600, 86400 };
@@ -768,6 +803,69 @@ parse_alias_to(const char *to)
 	if ((a->to = reallocarray(a->to, a->nto + 1, sizeof(*a->to))) == NULL)
 		fatal(NULL);
 	a->to[a->nto++] = parse_strdup(norm);
+}
+
+static void
+parse_plugin_begin(const char *name)
+{
+	struct conf_plugin	*p;
+
+	if (!parse_plugin_name(name)) {
+		parse_expected("a name of up to 32 of a-z, 0-9 and -", name);
+		name = "invalid";
+	} else if (conf_plugin(parse.conf, name) != NULL)
+		parse_error("expected each plug-in once, got \"%s\" again",
+		    name);
+	if ((p = conf_plugin_new(name)) == NULL)
+		fatal(NULL);
+	TAILQ_INSERT_TAIL(&parse.conf->plugins, p, entry);
+	parse.plugin = p;
+	parse.nwords = 0;
+}
+
+static void
+parse_plugin_word(const char *s)
+{
+	if (parse.nwords == nitems(parse.words))
+		parse_error("expected at most %d words in a line", WORDS_MAX);
+	else
+		parse.words[parse.nwords++] = (char *)(uintptr_t)parse_pool(s);
+}
+
+/* The end of a line of the block. */
+static void
+parse_plugin_words(void)
+{
+	char	 why[WORD_MAX + 256];
+
+	if (parse.nwords > 0 && parse_plugin_line(parse.plugin, parse.words,
+	    parse.nwords, why, sizeof(why)) == -1)
+		parse_error("%s", why);
+	parse.nwords = 0;
+}
+
+static void
+parse_plugin_end(void)
+{
+	if (parse.plugin != NULL && parse.plugin->object == NULL)
+		parse_error("expected an object in plug-in \"%s\", got none",
+		    parse.plugin->name);
+	parse.plugin = NULL;
+}
+
+static void
+parse_plugin_users(const char *min, const char *max)
+{
+	int64_t	 lo, hi;
+
+	if (parse_number(min, 1, UINT32_MAX - 1, &lo) == -1)
+		parse_expected("a number of a user", min);
+	else if (parse_number(max, lo, UINT32_MAX - 1, &hi) == -1)
+		parse_expected("a number that is not less", max);
+	else {
+		parse.conf->plug_uid_min = (uint32_t)lo;
+		parse.conf->plug_uid_max = (uint32_t)hi;
+	}
 }
 
 static void
@@ -1096,7 +1194,8 @@ lex_keyword(const char *s)
 		{ "jitter",	JITTER },	{ "key",	KEY },
 		{ "limit",	LIMIT },	{ "listen",	LISTEN },
 		{ "max",	MAX },		{ "min",	MIN },
-		{ "on",		ON },		{ "port",	PORT },
+		{ "on",		ON },		{ "plugin",	PLUGIN },
+		{ "port",	PORT },
 		{ "processes",	PROCESSES },	{ "queue",	QUEUE },
 		{ "quota",	QUOTA },	{ "read-only",	READONLY },
 		{ "required",	REQUIRED },	{ "resolver",	RESOLVER },
@@ -1110,6 +1209,8 @@ lex_keyword(const char *s)
 	};
 	size_t	 i;
 
+	if (parse.plugin != NULL)
+		return STRING;
 	for (i = 0; i < nitems(words); i++)
 		if (strcmp(words[i].word, s) == 0)
 			return words[i].token;

@@ -19,6 +19,10 @@ static void	 print_domain(const struct conf_domain *);
 static void	 print_alias(const struct conf_alias *);
 static void	 print_resolver(const char *);
 static void	 print_routing(const struct conf *);
+static void	 print_list(const char *, char *const *, size_t);
+static void	 print_pairs(const struct conf_plugin *);
+static void	 print_plugin(const struct conf_plugin *);
+static void	 print_plugins(const struct conf *);
 static void	 print_places(const struct conf *);
 static void	 print_queue(const struct conf *);
 static void	 print_limits(const struct conf *);
@@ -152,6 +156,86 @@ print_routing(const struct conf *c)
 }
 
 static void
+print_list(const char *what, char *const *v, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i++) {
+		printf("\t%s ", what);
+		print_string(v[i]);
+		putchar('\n');
+	}
+}
+
+static void
+print_pairs(const struct conf_plugin *p)
+{
+	const struct conf_pair	*o;
+	const char		*space;
+
+	TAILQ_FOREACH(o, &p->listens, entry) {
+		space = strchr(o->value, ' ');
+		printf("\tlisten ");
+		print_string(o->name);
+		printf(" on %.*s port%s\n", (int)(space - o->value), o->value,
+		    space);
+	}
+	TAILQ_FOREACH(o, &p->options, entry) {
+		printf("\toption ");
+		print_string(o->name);
+		putchar(' ');
+		print_string(o->value);
+		putchar('\n');
+	}
+}
+
+static void
+print_plugin(const struct conf_plugin *p)
+{
+	printf("plugin ");
+	print_string(p->name);
+	printf(" {\n\tobject ");
+	print_string(p->object);
+	printf("\n\tpriority %u\n\ttimeout ", p->priority);
+	print_time(p->timeout);
+	printf("\n\tmemory ");
+	print_size(p->memory);
+	putchar('\n');
+	if (p->size_max != INT64_MAX) {
+		printf("\tmessage-size ");
+		print_size(p->size_max);
+		putchar('\n');
+	}
+	print_list("for", p->scope, p->nscope);
+	print_list("address", p->address, p->naddress);
+	if (p->bodies)
+		printf("\tgrant bodies\n");
+	if (p->exec)
+		printf("\tgrant exec\n");
+	if (p->send_users)
+		printf("\tgrant send users\n");
+	if (p->state > 0) {
+		printf("\tgrant state ");
+		print_size(p->state);
+		putchar('\n');
+	}
+	print_list("grant send", p->sender, p->nsender);
+	print_pairs(p);
+	printf("%s%s}\n", p->required ? "\trequired\n" : "",
+	    p->disabled ? "\tdisabled\n" : "");
+}
+
+static void
+print_plugins(const struct conf *c)
+{
+	const struct conf_plugin	*p;
+
+	printf("plugin users %u to %u\n", c->plug_uid_min, c->plug_uid_max);
+	TAILQ_FOREACH(p, &c->plugins, entry)
+		print_plugin(p);
+}
+
+static void
 print_places(const struct conf *c)
 {
 	size_t	 i;
@@ -233,5 +317,6 @@ conf_print(const struct conf *c)
 	print_routing(c);
 	print_places(c);
 	print_queue(c);
+	print_plugins(c);
 	print_limits(c);
 }

@@ -17,6 +17,17 @@
 
 /* -D name=value: a macro that the file cannot override.  0 or -1. */
 int	 parse_set_macro(const char *);
+/* "35M", "15m" and the like in octets and seconds.  0 or -1. */
+int	 parse_size(const char *, int64_t *);
+int	 parse_time(const char *, int64_t *);
+
+/* --- parse_plugin.c ------------------------------------------------------- */
+
+/* One line of a plug-in's block, at least a word.  0, or -1 and why. */
+int	 parse_plugin_line(struct conf_plugin *, char *const *word, size_t n,
+	    char *why, size_t);
+/* 1: may be a plug-in's name, and with it a directory's. */
+int	 parse_plugin_name(const char *);
 
 /* --- check.c: wsmtpd -n ------------------------------------------------- */
 
