@@ -14,6 +14,7 @@ const struct ctl_cmd_row ctl_cmds[CTL_CMD_MAX] = {
 	{ CTL_SHOW_LIMITS,	"show-limits",	P_PARENT,	1 },
 	{ CTL_SHOW_SANDBOX,	"show-sandbox",	P_PARENT,	1 },
 	{ CTL_SHOW_PROCESSES,	"show-processes", P_PARENT,	1 },
+	{ CTL_SHOW_PLUGINS,	"show-plugins",	P_PARENT,	1 },
 	{ CTL_SHOW_MAILBOX,	"show-mailbox",	P_LOCAL,	1 },
 	{ CTL_SCHEDULE,		"schedule",	P_QUEUE,	0 },
 	{ CTL_PAUSE,		"pause",	P_QUEUE,	0 },
@@ -24,6 +25,11 @@ const struct ctl_cmd_row ctl_cmds[CTL_CMD_MAX] = {
 	{ CTL_RELOAD,		"reload",	P_PARENT,	0 },
 	{ CTL_USERS,		"users",	P_PARENT,	0 },
 	{ CTL_STOP,		"stop",		P_PARENT,	0 },
+	{ CTL_PLUGIN_LOAD,	"plugin-load",	P_PARENT,	0 },
+	{ CTL_PLUGIN_UNLOAD,	"plugin-unload", P_PARENT,	0 },
+	{ CTL_PLUGIN_ENABLE,	"plugin-enable", P_PARENT,	0 },
+	{ CTL_PLUGIN_DISABLE,	"plugin-disable", P_PARENT,	0 },
+	{ CTL_PLUGIN_PRIORITY,	"plugin-priority", P_PARENT,	0 },
 };
 
 void

@@ -21,6 +21,7 @@ enum ctl_cmd {
 	CTL_SHOW_LIMITS,	/* -> parent */
 	CTL_SHOW_SANDBOX,	/* -> parent */
 	CTL_SHOW_PROCESSES,	/* -> parent: pid, uptime, restarts */
+	CTL_SHOW_PLUGINS,	/* -> parent, which asks all */
 	CTL_SHOW_MAILBOX,	/* user -> local: messages, octets, quota, change */
 	CTL_SCHEDULE,		/* id | "all" | domain -> queue: try now */
 	CTL_PAUSE,		/* "local" | "relay" | domain -> queue */
@@ -31,6 +32,11 @@ enum ctl_cmd {
 	CTL_RELOAD,		/* -> parent: ends when all have taken it */
 	CTL_USERS,		/* the users table changed -> parent: read it again */
 	CTL_STOP,		/* -> parent */
+	CTL_PLUGIN_LOAD,	/* name -> parent, as all of these */
+	CTL_PLUGIN_UNLOAD,
+	CTL_PLUGIN_ENABLE,
+	CTL_PLUGIN_DISABLE,
+	CTL_PLUGIN_PRIORITY,	/* name, number */
 	CTL_CMD_MAX
 };
 

@@ -32,7 +32,8 @@ void	 plug_about_free(struct plug_about *);
 /* One plug-in as those who call it see it. */
 enum plug_state {
 	PLUG_UP,		/* takes calls */
-	PLUG_DOWN,		/* starts, or starts again: wait for it */
+	PLUG_DOWN,		/* starts, or starts anew: wait for it */
+	PLUG_FAILED,		/* ended by itself, and starts again */
 	PLUG_TRIPPED,		/* failed too often: taken out for a while */
 	PLUG_DISABLED,		/* by the administrator: as if not there */
 	PLUG_STATES

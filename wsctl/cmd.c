@@ -39,6 +39,8 @@ static const struct cmd cmds[] = {
 	    "what each process is confined by" },
 	{ "show processes", CTL_SHOW_PROCESSES, OUT_TABLE,
 	    "pids, age, restarts" },
+	{ "show plugins", CTL_SHOW_PLUGINS, OUT_TABLE,
+	    "plug-ins: state, order, calls, last failure" },
 	{ "show mailbox <user>", CTL_SHOW_MAILBOX, OUT_RECORD,
 	    "messages, size and quota of a user" },
 	{ "schedule all=all", CTL_SCHEDULE, OUT_TABLE,
@@ -62,6 +64,17 @@ static const struct cmd cmds[] = {
 	{ "log brief=brief", CTL_LOG, OUT_TABLE, "log less" },
 	{ "reload", CTL_RELOAD, OUT_TABLE, "read the configuration again" },
 	{ "stop", CTL_STOP, OUT_TABLE, "end the daemon" },
+	{ "plugin show", CTL_SHOW_PLUGINS, OUT_TABLE, "as show plugins" },
+	{ "plugin load <name>", CTL_PLUGIN_LOAD, OUT_TABLE,
+	    "start a plug-in of the configuration" },
+	{ "plugin unload <name>", CTL_PLUGIN_UNLOAD, OUT_TABLE,
+	    "end its process; mail goes on without it" },
+	{ "plugin enable <name>", CTL_PLUGIN_ENABLE, OUT_TABLE,
+	    "put it in the way of mail" },
+	{ "plugin disable <name>", CTL_PLUGIN_DISABLE, OUT_TABLE,
+	    "take it out of the way" },
+	{ "plugin priority <name> <number>", CTL_PLUGIN_PRIORITY, OUT_TABLE,
+	    "its place in the order, the lowest first" },
 };
 
 #define TOKEN_MAX	64

@@ -49,6 +49,8 @@ static void	 answer_trace_line(struct parent *, struct tracer *,
 static void	 answer_trace_more(struct parent *, uint64_t);
 static void	 answer_trace_end(struct parent *, struct tracer *);
 static void	 answer_log(struct parent *, uint64_t, const char *);
+static void	 answer_plugin(struct parent *, uint64_t,
+		    const struct ctl_req *);
 static void	 answer_reload(struct parent *, uint64_t, int users_only);
 
 /* --- requests ------------------------------------------------------------ */
@@ -100,6 +102,16 @@ answer_dispatch(struct parent *pp, uint64_t id, const struct ctl_req *req)
 		return 0;
 	case CTL_SHOW_PROCESSES:
 		answer_processes(pp, id);
+		return 0;
+	case CTL_SHOW_PLUGINS:
+		answer_ask(pp, id, ASK_PLUGINS, STATS_TIME);
+		return 0;
+	case CTL_PLUGIN_LOAD:
+	case CTL_PLUGIN_UNLOAD:
+	case CTL_PLUGIN_ENABLE:
+	case CTL_PLUGIN_DISABLE:
+	case CTL_PLUGIN_PRIORITY:
+		answer_plugin(pp, id, req);
 		return 0;
 	case CTL_TRACE:
 		answer_trace(pp, id, req->nargs > 0 ? req->arg[0] : "");
@@ -398,8 +410,10 @@ answer_stats(struct parent *pp, struct child *ch, struct imsg *imsg)
 		if (a->what == ASK_STATS)
 			answer_stat_row(&a->w, proc_name(ch->role),
 			    ch->instance, name, kind, value);
-		else
+		else if (a->what == ASK_LIMITS)
 			answer_limit_add(a, name, value);
+		else if (ch->plug != NULL)
+			plug_count(ch, name, value);
 		free(name);
 		answer_rows(pp, a->ctl_id, &a->w, 0);
 	}
@@ -445,6 +459,10 @@ answer_ask_rows(struct ask *a)
 		answer_rows(a->pp, a->ctl_id, &a->w, 1);
 	} else if (a->what == ASK_LIMITS)
 		answer_limits(a);
+	else if (a->what == ASK_PLUGINS) {
+		plug_show(a->pp, &a->w);
+		answer_rows(a->pp, a->ctl_id, &a->w, 1);
+	}
 }
 
 static void
@@ -499,6 +517,20 @@ answer_drop_all(struct parent *pp)
 		answer_ask_free(a);
 	TAILQ_FOREACH_SAFE(t, &pp->tracers, entry, tnext)
 		answer_trace_end(pp, t);
+}
+
+static void
+answer_plugin(struct parent *pp, uint64_t id, const struct ctl_req *req)
+{
+	char	 why[256] = "";
+	int	 error;
+
+	error = plug_command(pp, req->cmd, req->nargs > 0 ? req->arg[0] : "",
+	    req->nargs > 1 ? req->arg[1] : "", why, sizeof(why));
+	if (error != 0)
+		answer_end(pp, id, (uint32_t)error, why);
+	else	/* when all who call it have heard of it */
+		answer_ask(pp, id, ASK_NOTHING, RELOAD_TIME);
 }
 
 /* --- trace and log ------------------------------------------------------- */

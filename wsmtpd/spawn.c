@@ -35,6 +35,7 @@
 #define HANG_TIME	5		/* s from a closed channel to SIGKILL */
 #define STOP_PHASE	(3 * 1000)	/* ms for one of spawn_phases */
 #define STOP_TOTAL	(10 * 1000)	/* ms, then SIGKILL */
+#define STOP_PLUG	15		/* s, one of them, then SIGKILL */
 #define STOP_LAST	(2 * 1000)	/* ms, then SIGKILL for control as well */
 
 /* Which program each process is, and where it is confined. */
@@ -46,6 +47,7 @@ static const struct {
 } spawn_roles[] = {
 	{ "wsqueue",		"queue",	P_QUEUE,	2 },
 	{ "wslocal",		"local",	P_LOCAL,	2 },
+	{ "wsplug",		"plug",		P_PLUG,		2 },
 	{ "wsmtpd-keys",	"empty",	P_KEYS,		1 },
 	{ "wsmtpd-relay",	"empty",	P_RELAY,	1 },
 	{ "wsmtpd-soap",	"empty",	P_SOAP,		1 },
@@ -57,6 +59,7 @@ static const struct {
 static int	 spawn_add(struct parent *, enum proc_id, uint32_t);
 static size_t	 spawn_role(enum proc_id);
 static int	 spawn_child(struct child *);
+static void	 spawn_child_free(struct child *);
 static __dead void spawn_exec(struct child *, const char *path, int fd);
 static char	*spawn_path(struct parent *, const char *program);
 static int	 spawn_introduce(struct child *);
@@ -71,6 +74,7 @@ static void	 spawn_send_peer(struct child *, const struct child *, int);
 static int	 spawn_is_edge(enum proc_id, enum proc_id);
 static void	 spawn_died(struct child *, int status);
 static void	 spawn_describe(int status, char *, size_t);
+static void	 spawn_plug_died(struct child *, int asked, const char *);
 static void	 spawn_again(evutil_socket_t, short, void *);
 static void	 spawn_stop_tick(evutil_socket_t, short, void *);
 static void	 spawn_stop_child(struct child *);
@@ -125,14 +129,67 @@ spawn_start(struct parent *pp)
 		nsoap = cores < 1 ? 1 : cores > 64 ? 64 : (uint32_t)cores;
 	}
 	for (i = 0; i < nitems(spawn_roles); i++)
-		for (n = 0; n < (spawn_roles[i].role == P_SOAP ? nsoap : 1);
-		    n++)
+		for (n = 0; spawn_roles[i].role != P_PLUG &&
+		     n < (spawn_roles[i].role == P_SOAP ? nsoap : 1); n++)
 			if (spawn_add(pp, spawn_roles[i].role, n) == -1)
 				return -1;
 	TAILQ_FOREACH(ch, &pp->children, entry)
 		if (spawn_child(ch) == -1)
 			return -1;
+	plug_configure(pp);
 	return 0;
+}
+
+struct child *
+spawn_add_plug(struct parent *pp, struct plug *pl, uint32_t instance,
+    const char *name)
+{
+	struct child	*ch;
+
+	if (spawn_add(pp, P_PLUG, instance) == -1)
+		return NULL;
+	ch = TAILQ_LAST(&pp->children, children);
+	ch->plug = pl;
+	snprintf(ch->name, sizeof(ch->name), "plugin %s", name);
+	return ch;
+}
+
+void
+spawn_remove(struct child *ch)
+{
+	TAILQ_REMOVE(&ch->pp->children, ch, entry);
+	answer_child_down(ch->pp, ch);
+	spawn_child_free(ch);
+}
+
+static void
+spawn_child_free(struct child *ch)
+{
+	if (ch->chan != NULL)
+		chan_free(ch->chan);
+	event_free(ch->timer);
+	free(ch->sb_text);
+	free(ch);
+}
+
+void
+spawn_now(struct child *ch)
+{
+	struct timeval	 tv = { 0, 0 };
+
+	evtimer_add(ch->timer, &tv);
+}
+
+void
+spawn_end(struct child *ch)
+{
+	struct timeval	 tv = { STOP_PLUG, 0 };
+
+	evtimer_del(ch->timer);
+	if (ch->pid == 0 || ch->state == CHILD_STOPPING)
+		return;
+	spawn_stop_child(ch);
+	evtimer_add(ch->timer, &tv);
 }
 
 struct child *
@@ -151,13 +208,11 @@ spawn_free(struct parent *pp)
 {
 	struct child	*ch;
 
+	plug_free_all(pp);
+
 	while ((ch = TAILQ_FIRST(&pp->children)) != NULL) {
 		TAILQ_REMOVE(&pp->children, ch, entry);
-		if (ch->chan != NULL)
-			chan_free(ch->chan);
-		event_free(ch->timer);
-		free(ch->sb_text);
-		free(ch);
+		spawn_child_free(ch);
 	}
 }
 
@@ -166,6 +221,8 @@ spawn_dir(const struct child *ch)
 {
 	char	*dir;
 
+	if (ch->role == P_PLUG)
+		return plug_dir(ch);
 	return asprintf(&dir, "%s/%s", ch->pp->conf->spool,
 	    spawn_roles[spawn_role(ch->role)].dir) == -1 ? NULL : dir;
 }
@@ -288,8 +345,13 @@ spawn_introduce(struct child *ch)
 	setup.trace = !TAILQ_EMPTY(&pp->tracers);
 	setup.sandbox_required = (uint32_t)pp->conf->sandbox_required;
 	user[0] = '\0';
-	setup.user = geteuid() != 0 ? user :
-	    (char *)load_role_user(pp->conf, ch->role, user, sizeof(user));
+	setup.user = user;
+	if (ch->role == P_PLUG) {
+		if (plug_prepare(ch, user, sizeof(user)) == -1)
+			return -1;
+	} else if (geteuid() == 0)
+		setup.user = (char *)(uintptr_t)load_role_user(pp->conf,
+		    ch->role, user, sizeof(user));
 	if ((setup.dir = spawn_dir(ch)) == NULL)
 		return -1;
 	proc_setup_put(&w, &setup);
@@ -330,6 +392,10 @@ spawn_msg(struct chan *chan, struct imsg *imsg, void *arg)
 		return answer_stats(ch->pp, ch, imsg);
 	case IMSG_PARENT_EVENT:
 		return answer_event(ch->pp, ch, imsg);
+	case IMSG_PARENT_PLUG_ABOUT:
+		return plug_about(ch, imsg);
+	case IMSG_PARENT_PLUG_FAULT:
+		return plug_fault(ch->pp, ch, imsg);
 	case IMSG_CTL_REQUEST:
 	case IMSG_CTL_MORE:
 	case IMSG_CTL_CANCEL:
@@ -424,7 +490,9 @@ spawn_send_conf(struct parent *pp)
 	struct child	*ch;
 
 	TAILQ_FOREACH(ch, &pp->children, entry)
-		if (ch->chan != NULL && ch->state != CHILD_STOPPING)
+		/* A plug-in of which something changed is started anew. */
+		if (ch->chan != NULL && ch->state != CHILD_STOPPING &&
+		    ch->role != P_PLUG)
 			spawn_conf(ch);
 }
 
@@ -521,6 +589,7 @@ spawn_run(struct child *ch)
 		if (other->state == CHILD_RUNNING)
 			spawn_join(ch, other);
 	ch->state = CHILD_RUNNING;
+	plug_tell(pp, ch);
 	TAILQ_FOREACH(l, &pp->listeners, entry)
 		if (l->role == ch->role)
 			spawn_send_listener(pp, l);
@@ -536,10 +605,11 @@ spawn_go_all(struct parent *pp)
 	struct child	*ch;
 
 	TAILQ_FOREACH(ch, &pp->children, entry)
-		if (ch->state != CHILD_READY)
+		if (ch->state != CHILD_READY && ch->role != P_PLUG)
 			return;
 	TAILQ_FOREACH(ch, &pp->children, entry)
-		spawn_run(ch);
+		if (ch->state == CHILD_READY)
+			spawn_run(ch);
 	pp->running = 1;
 	parent_is_ready(pp);
 }
@@ -609,6 +679,10 @@ spawn_died(struct child *ch, int status)
 		spawn_stop_phase(pp);
 		return;
 	}
+	if (ch->role == P_PLUG) {
+		spawn_plug_died(ch, was == CHILD_STOPPING, how);
+		return;
+	}
 	if (!pp->running) {
 		log_warnx("%s could not start: giving up", ch->name);
 		spawn_stop(pp, 1);
@@ -622,6 +696,21 @@ spawn_died(struct child *ch, int status)
 		    RESTART_MAX, RESTART_JITTER, arc4random());
 	log_info("%s is started again in %lld s", ch->name,
 	    (long long)tv.tv_sec);
+	evtimer_add(ch->timer, &tv);
+}
+
+/* What comes of it its slot says; with -1 even the child may be gone. */
+static void
+spawn_plug_died(struct child *ch, int asked, const char *how)
+{
+	struct timeval	 tv = { 0, 0 };
+	int		 seconds;
+
+	evtimer_del(ch->timer);
+	ch->restarts++;
+	if ((seconds = plug_died(ch, asked, how)) == -1)
+		return;
+	tv.tv_sec = seconds;
 	evtimer_add(ch->timer, &tv);
 }
 
@@ -639,7 +728,11 @@ spawn_again(evutil_socket_t fd, short what, void *arg)
 		log_warnx("%s (pid %d) does not end: killed", ch->name,
 		    (int)ch->pid);
 		kill(ch->pid, SIGKILL);
-	} else if (spawn_child(ch) == -1)
+		return;
+	}
+	if (ch->role == P_PLUG)
+		plug_again(ch);
+	if (spawn_child(ch) == -1)
 		evtimer_add(ch->timer, &tv);
 }
 

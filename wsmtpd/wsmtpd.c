@@ -119,6 +119,7 @@ main(int argc, char **argv)
 	memset(&p, 0, sizeof(p));
 	TAILQ_INIT(&p.listeners);
 	TAILQ_INIT(&p.children);
+	TAILQ_INIT(&p.plugs);
 	TAILQ_INIT(&p.asks);
 	TAILQ_INIT(&p.tracers);
 	p.foreground = o.foreground;
@@ -492,6 +493,7 @@ parent_reload(struct parent *pp, char *why, size_t len)
 	conf_free(pp->conf);
 	pp->conf = c;
 	vault_fill(&pp->vault, c);
+	plug_configure(pp);
 	spawn_send_conf(pp);
 	listen_replace(pp, &fresh);
 	log_info("%s: taken", pp->conf_path);

@@ -88,11 +88,13 @@ enum child_state {
 };
 
 struct parent;
+struct plug;
 struct child {			/* one process, over all its lives */
 	struct parent	*pp;
 	enum proc_id	 role;
 	uint32_t	 instance;
-	char		 name[24];	/* "soap 1" */
+	char		 name[48];	/* "soap 1", "plugin vacation" */
+	struct plug	*plug;		/* P_PLUG: its slot */
 	enum child_state state;
 	pid_t		 pid;		/* 0: none */
 	struct chan	*chan;		/* NULL: none */
@@ -118,7 +120,8 @@ TAILQ_HEAD(listeners, listener);
 enum ask_what {
 	ASK_NOTHING,		/* but that all before was taken */
 	ASK_STATS,		/* pass the counters on */
-	ASK_LIMITS		/* those of limits, added up */
+	ASK_LIMITS,		/* those of limits, added up */
+	ASK_PLUGINS		/* those that show plugins has */
 };
 
 /* A question to all children that is not answered by all yet. */
@@ -164,7 +167,9 @@ struct parent {
 	struct event	*sigev[4];
 	struct event	*stop_timer;
 	struct listeners listeners;
-	TAILQ_HEAD(, child) children;
+	TAILQ_HEAD(children, child) children;
+	TAILQ_HEAD(, plug) plugs;
+	uint32_t	 last_plug;	/* instance of their processes */
 	TAILQ_HEAD(, ask) asks;
 	TAILQ_HEAD(, tracer) tracers;
 	struct sandbox	 sb;
@@ -191,6 +196,43 @@ void	 spawn_send_log(struct parent *);
 void	 spawn_stop(struct parent *, int exit_code);
 void	 spawn_free(struct parent *);
 struct child *spawn_find(struct parent *, enum proc_id, uint32_t);
+
+/* A plug-in's child, not started yet.  NULL: logged. */
+struct child *spawn_add_plug(struct parent *, struct plug *, uint32_t instance,
+	    const char *name);
+/* Of one that is not there any more. */
+void	 spawn_remove(struct child *);
+/* Starts one that is down; its timer is forgotten. */
+void	 spawn_now(struct child *);
+/* Has one finish; if it is down, it stays so. */
+void	 spawn_end(struct child *);
+
+/* --- plug.c: plug-ins ---------------------------------------------------- */
+
+struct plug_counts {		/* as its process said last */
+	uint64_t	 calls, open, busy;	/* busy: us, of all calls */
+};
+
+/* Makes what runs what pp->conf says: what did not change goes on. */
+void	 plug_configure(struct parent *);
+void	 plug_free_all(struct parent *);
+/* The table for those who call them, or for one that has just come. */
+void	 plug_tell(struct parent *, struct child *only);
+/* Its directory, the caller frees; that and its user made ready: 0 or -1. */
+char	*plug_dir(const struct child *);
+int	 plug_prepare(struct child *, char *user, size_t);
+/* Its process ended, because it was asked to or not: s until the next start,
+ * or -1: no more. */
+int	 plug_died(struct child *, int asked, const char *how);
+void	 plug_again(struct child *);	/* its timer starts it */
+/* IMSG_PARENT_PLUG_ABOUT and _FAULT.  0, or -1: it broke the protocol. */
+int	 plug_about(struct child *, struct imsg *);
+int	 plug_fault(struct parent *, struct child *from, struct imsg *);
+/* A counter of its process; rows for wsctl; a command of it: 0 or errno. */
+void	 plug_count(struct child *, const char *name, uint64_t);
+void	 plug_show(struct parent *, struct wbuf *);
+int	 plug_command(struct parent *, uint32_t cmd, const char *name,
+	    const char *arg, char *why, size_t);
 
 /* --- listen.c: sockets --------------------------------------------------- */
 
