@@ -35,9 +35,9 @@ static void	 routes_get(struct rbuf *, struct conf *);
 
 static void	 listens_put(struct wbuf *, const struct conf *);
 static void	 listens_get(struct rbuf *, struct conf *);
-static void	 plugin_put(struct wbuf *, const struct conf *, enum proc_id,
+static void	 plugins_put(struct wbuf *, const struct conf *, enum proc_id,
 		    uint32_t);
-static void	 plugin_get(struct rbuf *, struct conf *);
+static void	 plugins_get(struct rbuf *, struct conf *);
 
 static unsigned int
 view_of(enum proc_id role)
@@ -340,29 +340,42 @@ listens_get(struct rbuf *r, struct conf *c)
 	}
 }
 
-/* A plug-in's process is told of itself alone; nobody else needs it here. */
+/*
+ * A plug-in's process is told of itself alone.  wsqueue hears of the addresses
+ * that lead to one, not of the options, which may hold secrets.
+ */
 static void
-plugin_put(struct wbuf *b, const struct conf *c, enum proc_id role,
+plugins_put(struct wbuf *b, const struct conf *c, enum proc_id role,
     uint32_t instance)
 {
-	const struct conf_plugin	*p = NULL;
+	const struct conf_plugin	*p;
+	struct conf_plugin		 bare;
+	uint32_t			 n = 0;
 
-	if (role == P_PLUG)
-		TAILQ_FOREACH(p, &c->plugins, entry)
-			if (p->id == instance)
-				break;
-	wbuf_u8(b, p != NULL);
-	if (p != NULL)
-		conf_plugin_put(b, p);
+	TAILQ_FOREACH(p, &c->plugins, entry)
+		n += role == P_QUEUE || (role == P_PLUG && p->id == instance);
+	wbuf_u32(b, n);
+	if (n == 0)
+		return;
+	TAILQ_FOREACH(p, &c->plugins, entry) {
+		if (role == P_PLUG && p->id != instance)
+			continue;
+		bare = *p;
+		if (role == P_QUEUE)
+			TAILQ_INIT(&bare.options);
+		conf_plugin_put(b, &bare);
+	}
 }
 
 static void
-plugin_get(struct rbuf *r, struct conf *c)
+plugins_get(struct rbuf *r, struct conf *c)
 {
 	struct conf_plugin	*p;
+	uint32_t		 n;
 
-	if (rbuf_u8(r) != 0 && (p = conf_plugin_get(r)) != NULL)
-		TAILQ_INSERT_TAIL(&c->plugins, p, entry);
+	for (n = rbuf_count(r, 65); n > 0 && r->error == 0; n--)
+		if ((p = conf_plugin_get(r)) != NULL)
+			TAILQ_INSERT_TAIL(&c->plugins, p, entry);
 }
 
 void
@@ -390,7 +403,7 @@ conf_encode(const struct conf *c, enum proc_id role, uint32_t instance,
 	routes_put(b, c, v);
 	users_put(b, c, v);
 	listens_put(b, c);
-	plugin_put(b, c, role, instance);
+	plugins_put(b, c, role, instance);
 }
 
 struct conf *
@@ -418,7 +431,7 @@ conf_decode(struct rbuf *r)
 	routes_get(r, c);
 	users_get(r, c);
 	listens_get(r, c);
-	plugin_get(r, c);
+	plugins_get(r, c);
 	if (rbuf_end(r) == 0)
 		return c;
 	conf_free(c);

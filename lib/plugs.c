@@ -337,7 +337,7 @@ chain_begin(struct chain *c, struct plugin *pl, uint32_t timeout,
 	c->begun = 1;
 	c->priority = pl->row.priority;
 	c->id = pl->row.id;
-	c->deadline = wstime_now() + (int64_t)timeout * 1000;
+	c->deadline = wstime_mono() + (int64_t)timeout * 1000;
 	shown.interface = c->interface;
 	if (c->interface != PLUG_EXTENSION && (!pl->row.bodies ||
 	    (int64_t)call->size > pl->row.size_max)) {
@@ -556,7 +556,7 @@ plugs_tick(evutil_socket_t fd, short what, void *arg)
 	struct plugs	*ps = arg;
 	struct chain	*c, *next;
 	struct plugin	*pl;
-	int64_t		 now = wstime_now();
+	int64_t		 now = wstime_mono();
 
 	(void)fd;
 	(void)what;

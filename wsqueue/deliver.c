@@ -22,6 +22,7 @@
 #define DELIVER_BATCH	64		/* of each class, a turn */
 #define DELIVER_SLACK	60000		/* ms an answer may be late */
 #define DELIVER_AGAIN	1000		/* ms after a peer process died */
+#define DELIVER_PARKED	3600000		/* ms, while plug-ins judge it */
 
 struct flight {			/* one delivery under way */
 	TAILQ_ENTRY(flight)	 entry;
@@ -53,12 +54,13 @@ struct load {			/* an item with all that its delivery needs */
 };
 
 static int	 load_item(struct load *, struct queue *,
-		    struct sched_item *);
+		    const struct sched_item *);
 static int	 load_envs(struct load *);
 static void	 load_free(struct load *);
 static void	 deliver_item(struct queue *, struct sched_item *);
 static int	 deliver_class(struct queue *, enum sched_class, int64_t);
 static void	 deliver_local(struct load *);
+static void	 deliver_filter(struct load *, uint32_t);
 static int	 deliver_local_one(struct load *, struct chan *, uint32_t);
 static void	 deliver_redirect(struct load *, uint32_t);
 static void	 deliver_relay(struct load *);
@@ -122,7 +124,7 @@ load_envs(struct load *l)
  * a trouble of this machine).
  */
 static int
-load_item(struct load *l, struct queue *q, struct sched_item *it)
+load_item(struct load *l, struct queue *q, const struct sched_item *it)
 {
 	uint64_t	qid = it->msg->qid;
 
@@ -326,6 +328,10 @@ deliver_local(struct load *l)
 	uint32_t	 i;
 
 	for (i = 0; i < l->n; i++) {
+		if (filter_wants(q, l->env[i].addr)) {
+			deliver_filter(l, i);
+			continue;
+		}
 		if (dir_is_user(q->dir, l->env[i].addr)) {
 			if (c == NULL || deliver_local_one(l, c, i) == -1)
 				queue_wait_again(q, l->msg.qid,
@@ -345,6 +351,42 @@ deliver_local(struct load *l)
 			fatal("queue");
 		update_write(u);
 	}
+}
+
+/*
+ * To the plug-ins.  It leaves the schedule's count of what is under way, so
+ * that a slow one holds up nobody else, and comes back with their verdict.
+ */
+static void
+deliver_filter(struct load *l, uint32_t i)
+{
+	const struct qdb_env	*e = &l->env[i];
+	int			 begin = filter_room(l->q, l->msg.qid, e->rno);
+
+	queue_wait_again(l->q, l->msg.qid, &e->rno, 1, wstime_now() +
+	    (begin ? DELIVER_PARKED : DELIVER_AGAIN), e->attempts);
+	if (begin && filter_start(l->q, &l->msg, e, l->body) == -1)
+		fatal("queue");
+}
+
+void
+deliver_judged(struct queue *q, uint64_t qid, uint32_t rno, uint32_t attempts)
+{
+	struct chan		*c = proc_peer(q->p, P_LOCAL);
+	struct sched_msg	*m = sched_msg_find(&q->sched, qid);
+	struct sched_item	 it = { .attempts = attempts, .nrno = 1 };
+	struct load		 l;
+
+	if (m == NULL)
+		return;		/* removed meanwhile */
+	it.msg = m;
+	it.rno = &rno;
+	if (load_item(&l, q, &it) == -1)
+		return;
+	if (l.n == 1 && (c == NULL || deliver_local_one(&l, c, 0) == -1))
+		queue_wait_again(q, qid, &rno, 1, wstime_now() +
+		    DELIVER_AGAIN, attempts);
+	load_free(&l);
 }
 
 static int

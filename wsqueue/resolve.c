@@ -32,6 +32,7 @@ struct dir {
 	struct dir_tree	 domains;
 	struct dir_tree	 users;
 	struct dir_tree	 aliases;
+	struct dir_tree	 mapped;
 };
 
 struct walk {			/* one expansion */
@@ -109,13 +110,16 @@ dir_new(const struct conf *c)
 	const struct conf_domain	*cd;
 	const struct conf_user		*cu;
 	const struct conf_alias		*ca;
+	const struct conf_plugin	*cp;
 	struct dir			*d;
+	size_t				 i;
 
 	if ((d = calloc(1, sizeof(*d))) == NULL)
 		return NULL;
 	RB_INIT(&d->domains);
 	RB_INIT(&d->users);
 	RB_INIT(&d->aliases);
+	RB_INIT(&d->mapped);
 	TAILQ_FOREACH(cd, &c->domains, entry)
 		if (dir_insert(&d->domains, cd->name, cd) == -1)
 			goto fail;
@@ -125,6 +129,10 @@ dir_new(const struct conf *c)
 	TAILQ_FOREACH(ca, &c->aliases, entry)
 		if (dir_insert(&d->aliases, ca->name, ca) == -1)
 			goto fail;
+	TAILQ_FOREACH(cp, &c->plugins, entry)
+		for (i = 0; i < cp->naddress; i++)
+			if (dir_insert(&d->mapped, cp->address[i], cp) == -1)
+				goto fail;
 	return d;
  fail:
 	dir_free(d);
@@ -140,6 +148,7 @@ dir_free(struct dir *d)
 	dir_clear(&d->domains);
 	dir_clear(&d->users);
 	dir_clear(&d->aliases);
+	dir_clear(&d->mapped);
 	free(d);
 }
 
@@ -153,6 +162,18 @@ int
 dir_is_user(const struct dir *d, const char *addr)
 {
 	return dir_find(&d->users, addr) != NULL;
+}
+
+int
+dir_is_mapped(const struct dir *d, const char *addr)
+{
+	return dir_find(&d->mapped, addr) != NULL;
+}
+
+static int
+dir_is_local(const struct dir *d, const char *addr)
+{
+	return dir_is_user(d, addr) || dir_is_mapped(d, addr);
 }
 
 int
@@ -248,7 +269,7 @@ resolve_walk(struct walk *w, const char *addr)
 	if (!inside && (a = dir_find(&w->dir->aliases, addr)) != NULL)
 		return resolve_alias(w, a);
 	if (dir_is_hosted(w->dir, addr_domain(addr)) &&
-	    !dir_is_user(w->dir, addr)) {
+	    !dir_is_local(w->dir, addr)) {
 		if (inside)
 			resolve_refuse(w->res, ST_LOOP, "alias loop");
 		else if (w->depth > 0) {
@@ -264,7 +285,7 @@ resolve_walk(struct walk *w, const char *addr)
 	 * A peer's alias led here, and ours leads back to it.  The peer would
 	 * take it for a repeat: nobody would have the mail or hear of it.
 	 */
-	if (w->depth > 0 && !dir_is_user(w->dir, addr) &&
+	if (w->depth > 0 && !dir_is_local(w->dir, addr) &&
 	    strcmp(addr, w->orig) == 0) {
 		resolve_refuse(w->res, ST_LOOP,
 		    "aliases of two servers name each other");

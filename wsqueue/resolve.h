@@ -16,6 +16,8 @@ struct dir	*dir_new(const struct conf *);	/* points into conf; NULL: ENOMEM */
 void		 dir_free(struct dir *);
 int		 dir_is_hosted(const struct dir *, const char *domain);
 int		 dir_is_user(const struct dir *, const char *addr);
+/* Handled by a plug-in. */
+int		 dir_is_mapped(const struct dir *, const char *addr);
 int		 dir_is_alias(const struct dir *, const char *addr);
 
 struct resolved {

@@ -194,7 +194,9 @@ update_retry(struct update *u, struct store_txn *txn, struct sched_msg *m,
 		c->text = text;
 		return update_fail(u, txn, m, c, e);
 	}
-	if (u->next == 0) {
+	if (u->hold)
+		u->next = end;
+	else if (u->next == 0) {
 		u->next = now + 1000 * (int64_t)backoff_delay(e->attempts,
 		    conf->retry_min, conf->retry_max, conf->retry_jitter,
 		    arc4random());

@@ -29,6 +29,7 @@ static int	 queue_init(struct proc *);
 static void	 queue_start(struct proc *);
 static int	 queue_msg(struct proc *, struct chan *, struct imsg *);
 static int	 queue_ctl_msg(struct queue *, struct chan *, struct imsg *);
+static int	 queue_parent_msg(struct proc *, struct chan *, struct imsg *);
 static void	 queue_peer_up(struct proc *, struct chan *);
 static void	 queue_peer_down(struct proc *, struct chan *);
 static void	 queue_peer_drain(struct proc *, struct chan *);
@@ -60,6 +61,7 @@ static const struct proc_ops queue_ops = {
 	.reload = queue_reload,
 	.stats = queue_stats,
 	.shutdown = queue_shutdown,
+	.parent_msg = queue_parent_msg,
 };
 
 int
@@ -96,6 +98,7 @@ queue_init(struct proc *p)
 	TAILQ_INIT(&q->flight_list);
 	TAILQ_INIT(&q->submissions);
 	TAILQ_INIT(&q->admins);
+	TAILQ_INIT(&q->filters);
 	RB_INIT(&q->bounces);
 	idtree_init(&q->flights);
 	sched_init(&q->sched);
@@ -106,6 +109,7 @@ queue_init(struct proc *p)
 	    (q->rate = rate_new(QUEUE_RATES)) == NULL ||
 	    (q->group = group_new(p->base, q->db.store)) == NULL ||
 	    (q->run = evtimer_new(p->base, queue_run, q)) == NULL ||
+	    plugs_init(&q->plugs, p) == -1 ||
 	    (q->tick = event_new(p->base, -1, EV_PERSIST, queue_tick,
 	    q)) == NULL) {
 		log_warn("queue");
@@ -145,9 +149,22 @@ queue_msg(struct proc *p, struct chan *c, struct imsg *imsg)
 		return deliver_relay_result(q, c, imsg);
 	case IMSG_QUEUE_DELIVER_RESULT:
 		return deliver_local_result(q, c, imsg);
+	case IMSG_CALLER_VERDICT:
+		return plugs_verdict(&q->plugs, c, imsg);
 	default:
 		return queue_ctl_msg(q, c, imsg);
 	}
+}
+
+static int
+queue_parent_msg(struct proc *p, struct chan *c, struct imsg *imsg)
+{
+	struct queue	*q = p->ctx;
+
+	(void)c;
+	if (imsg->hdr.type != IMSG_PROC_PLUGS)
+		return -1;
+	return plugs_table(&q->plugs, imsg);
 }
 
 static int
@@ -172,8 +189,11 @@ queue_ctl_msg(struct queue *q, struct chan *c, struct imsg *imsg)
 static void
 queue_peer_up(struct proc *p, struct chan *c)
 {
-	(void)c;
-	queue_kick(p->ctx);
+	struct queue	*q = p->ctx;
+
+	if (c->peer == P_PLUG)
+		plugs_peer_up(&q->plugs, c);
+	queue_kick(q);
 }
 
 static void
@@ -181,6 +201,8 @@ queue_peer_down(struct proc *p, struct chan *c)
 {
 	struct queue	*q = p->ctx;
 
+	if (c->peer == P_PLUG)
+		plugs_peer_down(&q->plugs, c);
 	submit_peer_down(q, c);
 	deliver_peer_down(q, c);
 	bounce_peer_down(q, c);
@@ -505,6 +527,7 @@ queue_stats(struct proc *p, struct wbuf *w)
 	uint64_t		 commits, items;
 
 	group_counts(q->group, &commits, &items);
+	plugs_stats(&q->plugs, w);
 	stats_add(w, "accepted", 'c', st->accepted);
 	stats_add(w, "refused", 'c', st->refused);
 	stats_add(w, "submit_tempfail", 'c', st->tempfailed);
@@ -569,6 +592,8 @@ queue_exit(struct queue *q)
 
 	group_flush(q->group);
 	load_stop(q);
+	filter_clear(q);
+	plugs_free(&q->plugs);
 	deliver_clear(q);
 	bounce_clear(q);
 	sched_clear(&q->sched);

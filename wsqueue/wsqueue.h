@@ -7,6 +7,7 @@
  *	load.c		the store into memory, at start
  *	submit.c	mail in: judged, written, answered after the commit
  *	deliver.c	mail out: to wslocal, and through soap to a peer
+ *	filter.c	before the mailbox: the plug-ins
  *	update.c	changes of recipients on disk, then in memory
  *	bounce.c	what could not be delivered, what is late
  *	admin.c		wsctl's commands
@@ -21,12 +22,14 @@
 #include "conf.h"
 #include "group.h"
 #include "idtree.h"
+#include "plugs.h"
 #include "proc.h"
 #include "qdb.h"
 #include "resolve.h"
 #include "schedule.h"
 
 struct bounce;
+struct filter;
 struct flight;
 struct loader;
 struct submission;
@@ -61,6 +64,9 @@ struct queue {
 	uint64_t		 last_flight;
 	struct idtree		 flights;
 	TAILQ_HEAD(, flight)	 flight_list;	/* oldest first */
+	struct plugs		 plugs;
+	TAILQ_HEAD(, filter)	 filters;	/* deliveries at plug-ins */
+	size_t			 nfilters, filter_bytes;
 	TAILQ_HEAD(, submission) submissions;	/* written, not committed */
 	size_t			 pend_msgs;	/* of these, messages and octets */
 	uint64_t		 pend_bytes;
@@ -119,6 +125,25 @@ void	 deliver_tick(struct queue *, int64_t now);
 void	 deliver_clock_set(struct queue *, int64_t step);
 void	 deliver_clear(struct queue *);
 
+/*
+ * A delivery that plug-ins had nothing against goes to the mailbox.  It is
+ * read anew: in the meantime it may have gone, or the user.
+ */
+void	 deliver_judged(struct queue *, uint64_t qid, uint32_t rno,
+	    uint32_t attempts);
+
+/* filter.c */
+struct qdb_msg;
+struct qdb_env;
+/* Is there a plug-in in the way to this address. */
+int	 filter_wants(struct queue *, const char *addr);
+/* 1: may begin; 0: it has, or there are too many. */
+int	 filter_room(struct queue *, uint64_t qid, uint32_t rno);
+/* Begins to ask them.  0, or -1: ENOMEM. */
+int	 filter_start(struct queue *, const struct qdb_msg *,
+	    const struct qdb_env *, const uint8_t *body);
+void	 filter_clear(struct queue *);
+
 /* update.c */
 enum change_what {
 	CH_DONE,		/* delivered or relayed: goes */
@@ -158,6 +183,7 @@ struct update {
 	uint32_t	 add_rno;	/* number of the first */
 	int		 msgdel;
 	int64_t		 next;		/* CH_RETRY: the time of all */
+	int		 hold;		/* CH_RETRY: until the time to live ends */
 	uint32_t	 attempts;
 	void		(*done)(void *, int);	/* optional, 0 or -1 */
 	void		*arg;
