@@ -9,6 +9,7 @@
 #define TEXT_MAX	65536
 #define SUBJECT_MAX	(1U << 20)
 #define MSGID_MAX	512
+#define HOLD_MAX	1024
 #define HOST_MAX	1024
 
 static void	 rcpts_put(struct wbuf *, const struct rcpt *, uint32_t);
@@ -170,6 +171,7 @@ submit_put(struct wbuf *b, const struct submit *s)
 	replay_put(b, &s->replay);
 	mail_facts_put(b, &s->facts);
 	rcpts_put(b, s->rcpt, s->nrcpt);
+	wbuf_str(b, s->hold);
 	wbuf_bytes(b, s->body, s->body_len);
 	wbuf_bytes(b, s->sig, s->sig_len);
 }
@@ -184,6 +186,7 @@ submit_get(struct rbuf *r, struct submit *s)
 	replay_get(r, &s->replay);
 	if (mail_facts_get(r, &s->facts) == 0) {
 		s->rcpt = rcpts_get(r, &s->nrcpt);
+		s->hold = rbuf_str(r, HOLD_MAX);
 		s->body = rbuf_bytes(r, &s->body_len);
 		s->sig = rbuf_bytes(r, &s->sig_len);
 	}
@@ -200,6 +203,7 @@ submit_free(struct submit *s)
 	free(s->peer);
 	mail_facts_free(&s->facts);
 	rcpts_free(s->rcpt, s->nrcpt);
+	free(s->hold);
 	memset(s, 0, sizeof(*s));
 }
 

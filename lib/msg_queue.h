@@ -56,6 +56,7 @@ struct submit {
 	struct mail_facts facts;
 	uint32_t	 nrcpt;
 	struct rcpt	*rcpt;
+	char		*hold;		/* why it waits for the administrator, or "" */
 	const uint8_t	*body;		/* canonical theMessage */
 	size_t		 body_len;
 	const uint8_t	*sig;		/* ds:Signature over it */

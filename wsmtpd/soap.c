@@ -36,6 +36,8 @@ static int	 soap_preinit(struct proc *);
 static int	 soap_init(struct proc *);
 static void	 soap_start(struct proc *);
 static int	 soap_msg(struct proc *, struct chan *, struct imsg *);
+static int	 soap_parent_msg(struct proc *, struct chan *, struct imsg *);
+static void	 soap_peer_up(struct proc *, struct chan *);
 static void	 soap_peer_down(struct proc *, struct chan *);
 static void	 soap_reload(struct proc *, struct conf *);
 static void	 soap_stats(struct proc *, struct wbuf *);
@@ -55,7 +57,9 @@ static const struct proc_ops soap_ops = {
 	.init = soap_init,
 	.start = soap_start,
 	.msg = soap_msg,
+	.peer_up = soap_peer_up,
 	.peer_down = soap_peer_down,
+	.parent_msg = soap_parent_msg,
 	.reload = soap_reload,
 	.stats = soap_stats,
 	.shutdown = soap_shutdown,
@@ -120,11 +124,12 @@ soap_init(struct proc *p)
 	TAILQ_INIT(&s->requests);
 	TAILQ_INIT(&s->hops);
 	TAILQ_INIT(&s->notices);
+	TAILQ_INIT(&s->plugmails);
 	TAILQ_INIT(&s->hosted);
 	TAILQ_INIT(&s->known);
 	TAILQ_INIT(&s->acquainted);
 	s->give_up = evtimer_new(p->base, soap_give_up, s);
-	if (s->give_up == NULL) {
+	if (s->give_up == NULL || plugs_init(&s->plugs, p) == -1) {
 		log_warnx("soap: no event");
 		return -1;
 	}
@@ -149,9 +154,33 @@ soap_msg(struct proc *p, struct chan *c, struct imsg *imsg)
 		return hop_new(s, c, imsg);
 	case IMSG_SOAP_BOUNCE_JOB:
 		return notice_new(s, c, imsg);
+	case IMSG_CALLER_VERDICT:
+		return plugs_verdict(&s->plugs, c, imsg);
+	case IMSG_SOAP_PLUG_MAIL:
+		return plugmail_new(s, c, imsg);
 	default:
 		return ask_answered(s, c, imsg);
 	}
+}
+
+static int
+soap_parent_msg(struct proc *p, struct chan *c, struct imsg *imsg)
+{
+	struct soap	*s = p->ctx;
+
+	(void)c;
+	if (imsg->hdr.type != IMSG_PROC_PLUGS)
+		return -1;
+	return plugs_table(&s->plugs, imsg);
+}
+
+static void
+soap_peer_up(struct proc *p, struct chan *c)
+{
+	struct soap	*s = p->ctx;
+
+	if (c->peer == P_PLUG)
+		plugs_peer_up(&s->plugs, c);
 }
 
 static void
@@ -167,6 +196,10 @@ soap_peer_down(struct proc *p, struct chan *c)
 	if (c->peer == P_QUEUE) {
 		hop_queue_down(s, c);
 		notice_queue_down(s, c);
+	}
+	if (c->peer == P_PLUG) {
+		plugs_peer_down(&s->plugs, c);
+		plugmail_peer_down(s, c);
 	}
 	ask_peer_down(s, c);
 }
@@ -199,6 +232,8 @@ soap_stats(struct proc *p, struct wbuf *w)
 	stats_add(w, "hops_accepted", 'c', st->relayed);
 	stats_add(w, "hops_failed", 'c', st->relay_failed);
 	stats_add(w, "bounces", 'c', st->bounces);
+	stats_add(w, "plugin_mail", 'c', st->plug_mail);
+	plugs_stats(&s->plugs, w);
 	stats_add(w, "thumbprint_hits", 'c', st->thumbprint_hits);
 	stats_add(w, "thumbprint_misses", 'c', st->thumbprint_misses);
 	stats_add(w, "certificates_known", 'g', s->nknown);
@@ -237,7 +272,8 @@ soap_idle(struct soap *s)
 
 	/* From the event loop, as the caller is not done with its objects. */
 	if (s->p->stopping && TAILQ_EMPTY(&s->requests) &&
-	    TAILQ_EMPTY(&s->hops) && TAILQ_EMPTY(&s->notices))
+	    TAILQ_EMPTY(&s->hops) && TAILQ_EMPTY(&s->notices) &&
+	    TAILQ_EMPTY(&s->plugmails))
 		(void)evtimer_add(s->give_up, &now);
 }
 

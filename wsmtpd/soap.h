@@ -3,7 +3,8 @@
  * wsmtpd-soap: parses hostile XML and holds no secret.  soap.c owns the
  * process and what is asked of other processes; soap_request.c one HTTP
  * request from its body to its answer; soap_auth.c who asks; soap_send.c and
- * soap_peer.c mail coming in; soap_mailbox.c, soap_params.c, soap_ext.c the
+ * soap_peer.c mail coming in, soap_outgoing.c what is signed by us;
+ * soap_plug.c plug-ins; soap_mailbox.c, soap_params.c, soap_ext.c the
  * other operations; soap_reply.c and soap_fault.c what is answered;
  * soap_relay.c mail going out to a peer; soap_bounce.c notices;
  * soap_certs.c the certificates; soap_mime.c media types and MTOM.
@@ -19,6 +20,7 @@
 #include "msg_keys.h"
 #include "msg_local.h"
 #include "msg_queue.h"
+#include "plugs.h"
 #include "proc.h"
 #include "soapenv.h"
 #include "wsemail.h"
@@ -27,6 +29,7 @@
 
 struct soap;
 struct request;
+struct plugmail;
 
 /* A hosted domain as this process knows it. */
 struct hosted {
@@ -64,7 +67,7 @@ typedef int	(*ask_cb)(void *, struct imsg *, const char *why);
 struct soap_stats {
 	uint64_t	 requests, faults, auth_ok, auth_refused, replayed;
 	uint64_t	 sent, peer_in, relayed, relay_failed, bounces;
-	uint64_t	 thumbprint_hits, thumbprint_misses;
+	uint64_t	 thumbprint_hits, thumbprint_misses, plug_mail;
 };
 
 struct soap {
@@ -74,6 +77,8 @@ struct soap {
 	TAILQ_HEAD(, request) requests;
 	TAILQ_HEAD(, hop) hops;
 	TAILQ_HEAD(, notice) notices;
+	struct plugs	 plugs;
+	TAILQ_HEAD(, plugmail) plugmails;
 	TAILQ_HEAD(, hosted) hosted;
 	struct pki_store *trust;	/* anchors of other domains */
 	TAILQ_HEAD(known_certs, known_cert) known;
@@ -214,7 +219,7 @@ void	 wait_run(struct request *);
 void	 params_run(struct request *);
 void	 ext_run(struct request *);
 
-/* --- soap_send.c --- */
+/* --- soap_outgoing.c --- */
 /* A message of ours on its way: composed, signed, checked. */
 struct outgoing {
 	struct soap	*s;
@@ -233,10 +238,25 @@ void	 outgoing_clear(struct outgoing *);
 void	 outgoing_sign(struct outgoing *);
 void	 outgoing_facts(const struct outgoing *, struct mail_facts *,
 	    char subject[static 1024]);
+void	 subject_cut(char *dst, size_t, const char *);
+
+/* --- soap_send.c --- */
+/*
+ * What a message and its signature may have: a hop is a request too, and its
+ * headers need some of what a peer with the same limit takes.
+ */
+int64_t	 send_room(const struct soap *);
 /* What wsqueue said, as the answer to the request. */
 int	 send_submitted(void *, struct imsg *, const char *);
 int	 send_has_sig(xmlNodePtr operation);	/* a theSig with content */
-void	 subject_cut(char *dst, size_t, const char *);
+
+/* --- soap_plug.c --- */
+/* Who asks, for a plug-in; the id is written to the buffer. */
+void	 plug_env(const struct request *, struct plug_call *, char *id, size_t);
+/* Mail of a plug-in.  0, or -1: malformed. */
+int	 plugmail_new(struct soap *, struct chan *, struct imsg *);
+void	 plugmail_free(struct plugmail *);
+void	 plugmail_peer_down(struct soap *, struct chan *);
 
 /* --- soap_relay.c --- */
 int	 hop_new(struct soap *, struct chan *, struct imsg *);

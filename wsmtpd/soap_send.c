@@ -2,13 +2,14 @@
 /*
  * WSEmailSend by a user: the message is rebuilt with Sender, MessageId and
  * Timestamp as this server says, signed by the user's domain, and given to
- * wsqueue.  The signing half (outgoing_*) serves bounces too.
+ * wsqueue.  Between the two the plug-ins that are ISendingProcessors.
  *
- *	read -> judged -> composed -> signed -> verified -> submitted -> answered
+ *	read -> judged -> plug-ins -> composed and signed -> submitted -> answered
  */
 #include "compat.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <strings.h>
 
 #include "log.h"
@@ -24,12 +25,23 @@ struct sending {
 	struct outgoing	 o;
 	struct rcpt	*rcpt;		/* of the envelope */
 	uint32_t	 nrcpt;
+	struct chain	*chain;		/* of plug-ins */
+	char		 hold[2 * PLUG_TEXT_MAX];	/* why it is held, or "" */
 };
 
 static void	 sending_free(void *);
+static void	 send_judge(struct sending *);
+static void	 send_verdict(struct chain *, const struct plug_verdict *,
+		    const struct plug_row *, void *);
+static void	 send_taken(struct sending *, const struct plug_verdict *,
+		    const struct plug_row *);
+static void	 send_replace(struct sending *, const struct plug_verdict *,
+		    const struct plug_row *);
+static void	 send_blind(struct sending *, const struct wsmsg *);
 static int	 send_read(struct sending *);
 static int	 send_sender(struct sending *);
 static int	 send_recipients(struct sending *);
+static int	 send_visible(struct sending *);
 static int	 send_delivery(struct sending *);
 static int	 send_delivery_is(struct request *, const char *, const char *,
 		    const char *);
@@ -37,12 +49,7 @@ static int	 send_add(struct sending *, const char *);
 static int	 send_has(const struct sending *, const char *);
 static int	 send_identity(struct sending *);
 static void	 send_refuse(struct sending *, uint32_t, const char *);
-static int64_t	 send_room(const struct soap *);
 static void	 send_signed(void *, int, const char *);
-static int	 outgoing_signed(void *, struct imsg *, const char *);
-static int	 outgoing_finish(struct outgoing *, const uint8_t *, size_t,
-		    const char **);
-static int	 outgoing_verify(struct outgoing *, X509 *, const char **);
 
 static void
 sending_free(void *arg)
@@ -50,6 +57,8 @@ sending_free(void *arg)
 	struct sending	*sd = arg;
 	uint32_t	 i;
 
+	if (sd->chain != NULL)
+		chain_free(sd->chain);
 	outgoing_clear(&sd->o);
 	for (i = 0; i < sd->nrcpt; i++)
 		free(sd->rcpt[i].addr);
@@ -106,7 +115,149 @@ send_run(struct request *r)
 	sd->o.done = send_signed;
 	sd->o.arg = sd;
 	strlcpy(sd->o.domain, r->domain, sizeof(sd->o.domain));
-	outgoing_sign(&sd->o);
+	if (!plugs_any(&r->s->plugs, PLUG_SENDING, r->principal))
+		outgoing_sign(&sd->o);
+	else if ((sd->chain = chain_new(&r->s->plugs, PLUG_SENDING,
+	    r->principal, send_verdict, sd)) == NULL)
+		request_fault_later(r, "out of memory");
+	else
+		send_judge(sd);
+}
+
+/* --- plug-ins ------------------------------------------------------------ */
+
+/* The message as it stands goes to the next one. */
+static void
+send_judge(struct sending *sd)
+{
+	struct plug_call	 call;
+	struct wbuf		 w = { 0 };
+	char			 id[32], subject[1024];
+
+	plug_env(sd->r, &call, id, sizeof(id));
+	outgoing_facts(&sd->o, &call.facts, subject);
+	if (wsmsg_compose(&sd->o.msg, &w) == -1) {
+		wbuf_free(&w);
+		request_fault_later(sd->r, "the message cannot be composed");
+		return;
+	}
+	call.size = (uint32_t)w.len;
+	call.nrcpt = sd->nrcpt;
+	call.rcpt = sd->rcpt;
+	call.body = w.data;
+	call.body_len = w.len;
+	chain_step(sd->chain, &call);
+	wbuf_free(&w);
+}
+
+static void
+send_verdict(struct chain *c, const struct plug_verdict *v,
+    const struct plug_row *row, void *arg)
+{
+	struct sending	*sd = arg;
+
+	(void)c;
+	if (v == NULL) {
+		outgoing_sign(&sd->o);
+		return;
+	}
+	switch (v->what) {
+	case VERDICT_CONTINUE:
+		send_judge(sd);
+		break;
+	case VERDICT_REPLACE:
+		send_replace(sd, v, row);
+		break;
+	case VERDICT_HOLD:
+		snprintf(sd->hold, sizeof(sd->hold), "held by plug-in %s%s%s",
+		    row->name, v->text[0] != '\0' ? ": " : "", v->text);
+		outgoing_sign(&sd->o);
+		break;
+	case VERDICT_TAKEN:
+		send_taken(sd, v, row);
+		break;
+	case VERDICT_REFUSE:
+		send_refuse(sd, v->code, v->text);
+		break;
+	default:
+		request_fault_later(sd->r, v->text);
+		break;
+	}
+}
+
+static void
+send_taken(struct sending *sd, const struct plug_verdict *v,
+    const struct plug_row *row)
+{
+	struct log_ev	 ev = { .ev = "send", .result = "taken" };
+
+	ev.id = sd->r->id;
+	ev.user = sd->r->principal;
+	ev.msgid = sd->o.msg.msgid;
+	ev.to = row->name;
+	ev.reason = v->text;
+	log_event(&ev);
+	request_answer_status(sd->r, SEND_RESULT, ST_OK, v->text,
+	    sd->o.msg.msgid, NULL, 0, NULL);
+}
+
+/*
+ * Another message, judged as the first one was: who sends it and its
+ * MessageId stay, and so do the blind recipients.
+ */
+static void
+send_replace(struct sending *sd, const struct plug_verdict *v,
+    const struct plug_row *row)
+{
+	struct wsmsg		*m = &sd->o.msg, was = *m;
+	struct xml_limits	 lim;
+	xmlDocPtr		 doc;
+	const char		*why;
+	int			 ok = 0;
+
+	soap_xml_limits(sd->r->s, LIM_MESSAGE_SIZE, &lim);
+	memset(m, 0, sizeof(*m));
+	if ((doc = xml_parse(v->body, v->body_len, &lim, &why)) != NULL) {
+		ok = wsmsg_read(m, xmlDocGetRootElement(doc), &why) == 0;
+		xmlFreeDoc(doc);
+	}
+	if (!ok) {
+		wsmsg_free(m);
+		*m = was;
+		log_warnx("plug-in %s: its message is none: %s", row->name,
+		    why);
+		request_fault_later(sd->r, "a plug-in gave no message");
+		return;
+	}
+	free(m->msgid);
+	m->msgid = was.msgid;
+	was.msgid = NULL;
+	send_blind(sd, &was);
+	wsmsg_free(&was);
+	if (send_sender(sd) == -1 || send_visible(sd) == -1 ||
+	    send_identity(sd) == -1)
+		return;
+	wsmsg_intent(m, sd->o.intent);
+	send_judge(sd);
+}
+
+/* Of the envelope's recipients only those stay that the message did not name. */
+static void
+send_blind(struct sending *sd, const struct wsmsg *was)
+{
+	uint32_t	 i, n = 0;
+	size_t		 k;
+
+	for (i = 0; i < sd->nrcpt; i++) {
+		for (k = 0; k < was->nrcpt; k++)
+			if (strcmp(was->rcpt[k], sd->rcpt[i].addr) == 0)
+				break;
+		if (k == was->nrcpt)
+			sd->rcpt[n++] = sd->rcpt[i];
+		else
+			free(sd->rcpt[i].addr);
+	}
+	sd->nrcpt = n;
 }
 
 static int
@@ -245,14 +396,28 @@ send_delivery(struct sending *sd)
 static int
 send_recipients(struct sending *sd)
 {
-	struct wsmsg	*m = &sd->o.msg;
-	char		 addr[ADDR_MAX + 1], *copy;
-	size_t		 i;
-	int		 given;
+	uint32_t	 given;
 
 	if (sd->r->w.delivery != NULL && send_delivery(sd) == -1)
 		return -1;
-	given = sd->nrcpt > 0;
+	given = sd->nrcpt;
+	if (send_visible(sd) == -1)
+		return -1;
+	if (given == 0 || sd->nrcpt == given)
+		return 0;
+	send_refuse(sd, ST_BAD, "Delivery leaves out a recipient of the "
+	    "message");
+	return -1;
+}
+
+/* Those of the message join those of the envelope. */
+static int
+send_visible(struct sending *sd)
+{
+	struct wsmsg	*m = &sd->o.msg;
+	char		 addr[ADDR_MAX + 1], *copy;
+	size_t		 i;
+
 	/* Named again and again, they would be looked for as often. */
 	if ((int64_t)m->nrcpt > soap_limit(sd->r->s, LIM_RECIPIENTS)) {
 		send_refuse(sd, ST_BAD, "too many recipients");
@@ -270,11 +435,6 @@ send_recipients(struct sending *sd)
 		}
 		free(m->rcpt[i]);
 		m->rcpt[i] = copy;
-		if (given && !send_has(sd, addr)) {
-			send_refuse(sd, ST_BAD, "Delivery leaves out a "
-			    "recipient of the message");
-			return -1;
-		}
 		if (send_add(sd, addr) == -1)
 			return -1;
 	}
@@ -309,11 +469,7 @@ send_identity(struct sending *sd)
 	return 0;
 }
 
-/*
- * What a message and its signature may have: a hop is a request too, and its
- * headers need some of what a peer with the same limit takes.
- */
-static int64_t
+int64_t
 send_room(const struct soap *s)
 {
 	int64_t	 limit = soap_limit(s, LIM_MESSAGE_SIZE);
@@ -342,6 +498,7 @@ send_signed(void *arg, int result, const char *why)
 	q.principal = r->principal;
 	q.peer = r->http.peer;
 	q.replay = r->replay;
+	q.hold = sd->hold;
 	outgoing_facts(o, &q.facts, subject);
 	q.nrcpt = sd->nrcpt;
 	q.rcpt = sd->rcpt;
@@ -388,145 +545,4 @@ send_submitted(void *arg, struct imsg *imsg, const char *why)
 	}
 	submit_result_free(&res);
 	return 0;
-}
-
-/*
- * --- signing what leaves ---
- */
-
-void
-outgoing_clear(struct outgoing *o)
-{
-	wsmsg_free(&o->msg);
-	wbuf_free(&o->m);
-	wbuf_free(&o->signedinfo);
-	wbuf_free(&o->sig);
-}
-
-/* At a character's boundary; lists need no more of it. */
-void
-subject_cut(char *dst, size_t size, const char *subject)
-{
-	size_t	 n;
-
-	if (subject == NULL)
-		subject = "";
-	if (strlcpy(dst, subject, size) < size)
-		return;
-	for (n = size - 1; n > 0 && (subject[n] & 0xc0) == 0x80; n--)
-		;
-	dst[n] = '\0';
-}
-
-void
-outgoing_facts(const struct outgoing *o, struct mail_facts *f,
-    char subject[static 1024])
-{
-	subject_cut(subject, 1024, o->msg.subject);
-	f->msgid = o->msg.msgid;
-	f->sender = o->msg.sender;
-	f->subject = subject;
-	f->timestamp = o->msg.timestamp;
-	f->flags = o->msg.flags;
-	memcpy(f->intent, o->intent, sizeof(f->intent));
-}
-
-void
-outgoing_sign(struct outgoing *o)
-{
-	struct hosted	*h = certs_hosted(o->s, o->domain);
-	struct wss_ref	 ref;
-	char		 id[128];
-
-	if (h == NULL || h->cert == NULL) {
-		o->done(o->arg, -1, "the domain cannot sign");
-		return;
-	}
-	strlcpy(id, "m-", sizeof(id));
-	strlcat(id, o->msg.msgid, sizeof(id));
-	id[strcspn(id, "@")] = '\0';
-	ref.id = id;
-	if (wsmsg_compose(&o->msg, &o->m) == -1 ||
-	    wss_digest(o->m.data, o->m.len, ref.digest) == -1) {
-		log_warn("soap: composing %s", o->msg.msgid);
-		o->done(o->arg, -1, "the message cannot be composed");
-		return;
-	}
-	wss_signedinfo(&o->signedinfo, certs_sigalg(h->cert), &ref, 1);
-	if (o->signedinfo.error || soap_ask_sign(o->s, o->domain,
-	    &o->signedinfo, outgoing_signed, o) == -1)
-		o->done(o->arg, -1, "the message cannot be signed now");
-}
-
-static int
-outgoing_signed(void *arg, struct imsg *imsg, const char *why)
-{
-	struct outgoing	*o = arg;
-	const uint8_t	*value;
-	struct rbuf	 rb;
-	size_t		 len = 0;
-
-	if (imsg == NULL) {
-		o->done(o->arg, -1, why);
-		return 0;
-	}
-	rbuf_init(&rb, imsg->data, imsg->hdr.len);
-	if ((value = sign_result_get(&rb, &len)) == NULL) {
-		o->done(o->arg, -1, "the message cannot be signed now");
-		return -1;
-	}
-	if (len == 0 || outgoing_finish(o, value, len, &why) == -1) {
-		if (len == 0)
-			why = "keys has no key";
-		log_warnx("soap: %s: signature of %s: %s", o->domain,
-		    o->msg.msgid, why);
-		o->done(o->arg, -1, "the message cannot be signed now");
-		return 0;
-	}
-	o->done(o->arg, 0, NULL);
-	return 0;
-}
-
-static int
-outgoing_finish(struct outgoing *o, const uint8_t *value, size_t len,
-    const char **why)
-{
-	struct hosted	*h = certs_hosted(o->s, o->domain);
-	struct wbuf	 keyinfo = { 0 };
-	int		 rv = -1;
-
-	/* A reload may have come between. */
-	*why = "the domain is gone";
-	if (h == NULL || h->cert == NULL)
-		return -1;
-	*why = "out of memory";
-	if (wss_x509data(&keyinfo, h->cert, h->chain) == 0) {
-		wbuf_u8(&keyinfo, 0);	/* as a string */
-		if (!keyinfo.error) {
-			wss_signature(&o->sig, &o->signedinfo, value, len,
-			    (const char *)keyinfo.data);
-			if (!o->sig.error)
-				rv = outgoing_verify(o, h->cert, why);
-		}
-	}
-	wbuf_free(&keyinfo);
-	return rv;
-}
-
-/* Nothing leaves that its receiver would refuse. */
-static int
-outgoing_verify(struct outgoing *o, X509 *ours, const char **why)
-{
-	STACK_OF(X509)	*chain;
-	X509		*cert;
-	int		 same;
-
-	if (wss_verify_detached(o->m.data, o->m.len, o->sig.data, o->sig.len,
-	    &cert, &chain, why) == -1)
-		return -1;
-	same = X509_cmp(cert, ours) == 0;
-	X509_free(cert);
-	sk_X509_pop_free(chain, X509_free);
-	*why = "another certificate";
-	return same ? 0 : -1;
 }

@@ -70,6 +70,7 @@ static int	 submit_has_room(struct submission *);
 static int	 submit_has_rate(struct submission *);
 static int	 submit_write(struct submission *, struct store_txn *);
 static int	 submit_write_dedup(struct submission *, struct store_txn *);
+static int64_t	 submit_first(const struct submission *);
 static void	 submit_insert(struct submission *);
 static void	 submit_log(struct submission *);
 static int	 submit_is_sane(const struct submit *);
@@ -507,7 +508,8 @@ submit_write(struct submission *sub, struct store_txn *txn)
 		e.qid = m->qid;
 		e.rno = i;
 		e.state = QE_WAITING;
-		e.next = m->arrival;
+		e.next = submit_first(sub);
+		e.reason = sub->s.hold;
 		e.addr = sub->to.rcpt[i].addr;
 		e.orig = sub->to.rcpt[i].orig;
 		if (qdb_env_put(&q->db, txn, &e) == -1)
@@ -517,6 +519,14 @@ submit_write(struct submission *sub, struct store_txn *txn)
 		return -1;
 	sub->effect = 1;
 	return 0;
+}
+
+/* When it is tried: at once; what is held waits until its time is over. */
+static int64_t
+submit_first(const struct submission *sub)
+{
+	return sub->msg.arrival + (sub->s.hold[0] == '\0' ? 0 :
+	    (int64_t)sub->q->p->conf->ttl * 1000);
 }
 
 /* The group has committed, or failed. */
@@ -557,7 +567,7 @@ submit_insert(struct submission *sub)
 	for (i = 0; i < sub->to.nrcpt; i++) {
 		pl[i].addr = sub->to.rcpt[i].addr;
 		pl[i].rno = i;
-		pl[i].next = sub->msg.arrival;
+		pl[i].next = submit_first(sub);
 	}
 	if (queue_place(q, m, pl, sub->to.nrcpt) == -1)
 		fatal("queue");
