@@ -12,7 +12,7 @@
 
 include Makefile.inc
 
-SUBDIRS =	lib wsmtpd wsqueue wslocal wsctl wsmail
+SUBDIRS =	lib wsmtpd wsqueue wslocal wsplug wsctl wsmail
 TESTDIRS =	regress/unit regress/system
 JOBS !=		getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 T =
@@ -27,7 +27,7 @@ MAN8 =		man/wsmtpd.8 man/wsqueue.8 man/wslocal.8 man/wsctl.8 \
 		man/wsctl-ca.8
 CHILDREN =	wsmtpd/wsmtpd-control wsmtpd/wsmtpd-frontend \
 		wsmtpd/wsmtpd-soap wsmtpd/wsmtpd-keys wsmtpd/wsmtpd-relay \
-		wsqueue/wsqueue wslocal/wslocal
+		wsqueue/wsqueue wslocal/wslocal wsplug/wsplug
 
 all: have-packages $(SUBDIRS)
 
@@ -39,10 +39,10 @@ have-packages:
 $(SUBDIRS): have-packages
 	@cd $@ && $(MAKE) all
 
-wsmtpd wsqueue wslocal wsctl wsmail $(TESTDIRS): lib
+wsmtpd wsqueue wslocal wsplug wsctl wsmail $(TESTDIRS): lib
 # Its tests start the programs and link parts of them.
 wsctl: wsmtpd
-$(TESTDIRS): have-packages wsmtpd wsqueue wslocal wsctl wsmail
+$(TESTDIRS): have-packages wsmtpd wsqueue wslocal wsplug wsctl wsmail
 	@cd $@ && $(MAKE) all
 
 deps:

@@ -107,6 +107,8 @@ const char	*wsp_body(struct wsp_call *);
 const char	*wsp_recipient(struct wsp_call *, size_t);
 const char	*wsp_inreplyto(struct wsp_call *);
 const char	*wsp_attachment(struct wsp_call *, size_t, size_t *len);
+/* The local name of an extension argument's root element, or NULL. */
+const char	*wsp_method(struct wsp_call *);
 /* The text of an extension argument's child element of that name, or NULL. */
 const char	*wsp_arg(struct wsp_call *, const char *name);
 
