@@ -316,7 +316,7 @@ admin_state(struct queue *q, const struct qdb_env *e)
 		return "loading";
 	if ((it = sched_item_find(m, e->rno)) == NULL)
 		return "leaving";
-	if (it->state == SI_INFLIGHT)
+	if (it->state != SI_WAITING)
 		return "inflight";
 	if (it->dest->paused || q->sched.paused[it->dest->class])
 		return "paused";

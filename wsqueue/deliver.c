@@ -22,7 +22,6 @@
 #define DELIVER_BATCH	64		/* of each class, a turn */
 #define DELIVER_SLACK	60000		/* ms an answer may be late */
 #define DELIVER_AGAIN	1000		/* ms after a peer process died */
-#define DELIVER_PARKED	3600000		/* ms, while plug-ins judge it */
 
 struct flight {			/* one delivery under way */
 	TAILQ_ENTRY(flight)	 entry;
@@ -354,18 +353,26 @@ deliver_local(struct load *l)
 }
 
 /*
- * To the plug-ins.  It leaves the schedule's count of what is under way, so
- * that a slow one holds up nobody else, and comes back with their verdict.
+ * To the plug-ins.  What is there counts against no limit of deliveries, so
+ * that a slow one holds up nobody else's.
  */
 static void
 deliver_filter(struct load *l, uint32_t i)
 {
 	const struct qdb_env	*e = &l->env[i];
-	int			 begin = filter_room(l->q, l->msg.qid, e->rno);
+	struct sched_msg	*m;
+	struct sched_item	*it;
 
-	queue_wait_again(l->q, l->msg.qid, &e->rno, 1, wstime_now() +
-	    (begin ? DELIVER_PARKED : DELIVER_AGAIN), e->attempts);
-	if (begin && filter_start(l->q, &l->msg, e, l->body) == -1)
+	if (!filter_room(l->q)) {
+		queue_wait_again(l->q, l->msg.qid, &e->rno, 1,
+		    wstime_now() + DELIVER_AGAIN, e->attempts);
+		return;
+	}
+	if ((m = sched_msg_find(&l->q->sched, l->msg.qid)) == NULL ||
+	    (it = sched_item_find(m, e->rno)) == NULL)
+		return;		/* removed by what came before it */
+	if (sched_item_park(&l->q->sched, it, e->rno) == -1 ||
+	    filter_start(l->q, &l->msg, e, l->body) == -1)
 		fatal("queue");
 }
 

@@ -47,17 +47,10 @@ filter_wants(struct queue *q, const char *addr)
 }
 
 int
-filter_room(struct queue *q, uint64_t qid, uint32_t rno)
+filter_room(const struct queue *q)
 {
-	const struct filter	*f;
-
-	if (q->nfilters >= FILTERS_MAX ||
-	    (q->nfilters > 0 && q->filter_bytes >= FILTERS_BYTES))
-		return 0;
-	TAILQ_FOREACH(f, &q->filters, entry)
-		if (f->qid == qid && f->rno == rno)
-			return 0;
-	return 1;
+	return q->nfilters < FILTERS_MAX &&
+	    (q->nfilters == 0 || q->filter_bytes < FILTERS_BYTES);
 }
 
 int

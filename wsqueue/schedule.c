@@ -265,7 +265,8 @@ sched_dest_place(struct sched *s, struct sched_dest *d)
 	first = RB_MIN(sched_items, &d->waiting);
 	if (first == NULL || d->paused || !sched_dest_has_room(s, d)) {
 		sched_dest_unlink(s, d);
-		if (first == NULL && !d->paused && d->inflight == 0) {
+		if (first == NULL && !d->paused && d->inflight == 0 &&
+		    d->nparked == 0) {
 			TAILQ_INSERT_TAIL(&s->idle, d, dentry);
 			d->where = SD_IDLE;
 		}
@@ -359,10 +360,33 @@ sched_item_leave(struct sched *s, struct sched_item *it)
 	if (it->state == SI_WAITING) {
 		RB_REMOVE(sched_items, &d->waiting, it);
 		d->nwaiting--;
-	} else {
+	} else if (it->state == SI_PARKED)
+		d->nparked--;
+	else {
 		d->inflight--;
 		s->inflight[d->class]--;
 	}
+}
+
+int
+sched_item_park(struct sched *s, struct sched_item *it, uint32_t rno)
+{
+	struct sched_dest	*d = it->dest;
+
+	if (it->state == SI_PARKED)
+		return 0;
+	if (it->nrno > 1) {
+		(void)sched_item_drop(s, it, rno);
+		it = sched_item_add(s, it->msg, d, &rno, 1, it->next,
+		    it->attempts);
+		if (it == NULL)
+			return -1;
+	}
+	sched_item_leave(s, it);
+	it->state = SI_PARKED;
+	d->nparked++;
+	sched_dest_place(s, d);
+	return 0;
 }
 
 int

@@ -20,7 +20,8 @@ enum sched_class { SCHED_LOCAL, SCHED_RELAY, SCHED_NCLASS };
 
 enum sched_state {
 	SI_WAITING,		/* in its destination's tree */
-	SI_INFLIGHT		/* handed out by sched_next() */
+	SI_INFLIGHT,		/* handed out by sched_next() */
+	SI_PARKED		/* likewise, and not counted against any limit */
 };
 
 struct sched_dest;
@@ -66,7 +67,7 @@ struct sched_dest {
 	TAILQ_ENTRY(sched_dest)	 dentry;
 	struct sched_items	 waiting;
 	size_t			 nwaiting;
-	size_t			 inflight;
+	size_t			 inflight, nparked;
 	int64_t			 first;		/* key while in `when` */
 	enum sched_class	 class;
 	int			 paused;
@@ -125,6 +126,12 @@ void	 sched_item_remove(struct sched *, struct sched_item *);
 /* From under way, or waiting, to waiting until next. */
 void	 sched_item_wait(struct sched *, struct sched_item *, int64_t next,
 	    uint32_t attempts);
+
+/*
+ * One recipient of an item under way is so for a time that no limit is to
+ * count.  0, or -1: ENOMEM.
+ */
+int	 sched_item_park(struct sched *, struct sched_item *, uint32_t rno);
 
 /* The next due item of a class, now under way; NULL: none may go. */
 struct sched_item *sched_next(struct sched *, enum sched_class, int64_t now);

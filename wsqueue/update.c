@@ -523,7 +523,7 @@ queue_wait_again(struct queue *q, uint64_t qid, const uint32_t *rno,
 	if (n == 0 || (m = sched_msg_find(&q->sched, qid)) == NULL)
 		return;
 	it = sched_item_find(m, rno[0]);
-	if (it != NULL && it->nrno == n && it->state == SI_INFLIGHT) {
+	if (it != NULL && it->nrno == n && it->state != SI_WAITING) {
 		sched_item_wait(&q->sched, it, next, attempts);
 		return;
 	}
@@ -532,7 +532,7 @@ queue_wait_again(struct queue *q, uint64_t qid, const uint32_t *rno,
 		fatal("queue");
 	for (i = 0; i < n; i++) {
 		it = sched_item_find(m, rno[i]);
-		if (it == NULL || it->state != SI_INFLIGHT)
+		if (it == NULL || it->state == SI_WAITING)
 			continue;
 		d = it->dest;
 		(void)sched_item_drop(&q->sched, it, rno[i]);

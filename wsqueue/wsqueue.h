@@ -137,8 +137,8 @@ struct qdb_msg;
 struct qdb_env;
 /* Is there a plug-in in the way to this address. */
 int	 filter_wants(struct queue *, const char *addr);
-/* 1: may begin; 0: it has, or there are too many. */
-int	 filter_room(struct queue *, uint64_t qid, uint32_t rno);
+/* 1: may begin; 0: there are too many. */
+int	 filter_room(const struct queue *);
 /* Begins to ask them.  0, or -1: ENOMEM. */
 int	 filter_start(struct queue *, const struct qdb_msg *,
 	    const struct qdb_env *, const uint8_t *body);
