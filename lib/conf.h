@@ -96,7 +96,6 @@ struct conf_plugin {
 	char		**address;
 	size_t		 naddress;
 	struct conf_pairs options;
-	struct conf_pairs listens;	/* name, "127.0.0.1:80" */
 	TAILQ_ENTRY(conf_plugin) entry;
 };
 

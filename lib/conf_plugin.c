@@ -27,7 +27,6 @@ conf_plugin_new(const char *name)
 	if ((p = calloc(1, sizeof(*p))) == NULL)
 		return NULL;
 	TAILQ_INIT(&p->options);
-	TAILQ_INIT(&p->listens);
 	p->priority = DEF_PRIORITY;
 	p->memory = DEF_MEMORY;
 	p->timeout = DEF_TIMEOUT;
@@ -48,7 +47,6 @@ conf_plugin_free(struct conf_plugin *p)
 	list_free(p->sender, p->nsender);
 	list_free(p->address, p->naddress);
 	pairs_free(&p->options);
-	pairs_free(&p->listens);
 	free(p->name);
 	free(p->object);
 	free(p);
@@ -202,7 +200,6 @@ conf_plugin_put(struct wbuf *b, const struct conf_plugin *p)
 	list_put(b, p->sender, p->nsender);
 	list_put(b, p->address, p->naddress);
 	pairs_put(b, &p->options);
-	pairs_put(b, &p->listens);
 }
 
 struct conf_plugin *
@@ -230,7 +227,6 @@ conf_plugin_get(struct rbuf *r)
 	list_get(r, &p->sender, &p->nsender);
 	list_get(r, &p->address, &p->naddress);
 	pairs_get(r, &p->options);
-	pairs_get(r, &p->listens);
 	if (r->error == 0)
 		return p;
 	conf_plugin_free(p);

@@ -112,6 +112,7 @@ check_all(const struct conf *c, int flags)
 		log_warnx("warning: no trust ca: no mail can be exchanged "
 		    "with other servers");
 	bad += check_users(c);
+	bad += check_plugins(c);
 	if (flags & CHECK_PORTS)
 		bad += check_ports(c);
 	return bad;

@@ -15,9 +15,9 @@
 #define TIMEOUT_MAX	300
 #define STATE_MIN	4096
 #define MEMORY_MIN	(16LL << 20)
-#define WANT_LINE	"object, priority, for, address, grant, listen, " \
-			"option, timeout, memory, message-size, required, " \
-			"disabled or }"
+#define WANT_LINE	"object, priority, for, address, grant, option, " \
+			"timeout, memory, message-size, required, disabled " \
+			"or }"
 
 struct line {
 	struct conf_plugin *p;
@@ -34,7 +34,6 @@ static int	 on_priority(const struct line *);
 static int	 on_for(const struct line *);
 static int	 on_address(const struct line *);
 static int	 on_grant(const struct line *);
-static int	 on_listen(const struct line *);
 static int	 on_option(const struct line *);
 static int	 on_timeout(const struct line *);
 static int	 on_memory(const struct line *);
@@ -140,27 +139,6 @@ on_grant(const struct line *l)
 	return 0;
 }
 
-/* listen NAME on ADDRESS port NUMBER */
-static int
-on_listen(const struct line *l)
-{
-	const char	*errstr;
-	char		 where[128];
-
-	if (l->n != 6 || strcmp(l->word[2], "on") != 0 ||
-	    strcmp(l->word[4], "port") != 0)
-		return bad(l, "a name, on, a numeric address, port and its "
-		    "number", l->n < 6 ? l->n : 6);
-	(void)strtonum(l->word[5], 1, 65535, &errstr);
-	if (errstr != NULL)
-		return bad(l, "a port from 1 to 65535", 5);
-	snprintf(where, sizeof(where), "%s %s", l->word[3], l->word[5]);
-	if (conf_option(&l->p->listens, l->word[1]) != NULL)
-		return bad(l, "each name once", 1);
-	return conf_pair_add(&l->p->listens, l->word[1], where) == 0 ? 0 :
-	    bad(l, "more memory", 1);
-}
-
 static int
 on_option(const struct line *l)
 {
@@ -225,10 +203,10 @@ parse_plugin_line(struct conf_plugin *p, char *const *word, size_t n,
 	} lines[] = {
 		{ "object",	on_object },	{ "priority",	on_priority },
 		{ "for",	on_for },	{ "address",	on_address },
-		{ "grant",	on_grant },	{ "listen",	on_listen },
-		{ "option",	on_option },	{ "timeout",	on_timeout },
-		{ "memory",	on_memory },	{ "message-size", on_size },
-		{ "required",	on_required },	{ "disabled",	on_disabled },
+		{ "grant",	on_grant },	{ "option",	on_option },
+		{ "timeout",	on_timeout },	{ "memory",	on_memory },
+		{ "message-size", on_size },	{ "required",	on_required },
+		{ "disabled",	on_disabled },
 	};
 	struct line	 l = { p, word, n, why, size };
 	size_t		 i;

@@ -171,15 +171,7 @@ static void
 print_pairs(const struct conf_plugin *p)
 {
 	const struct conf_pair	*o;
-	const char		*space;
 
-	TAILQ_FOREACH(o, &p->listens, entry) {
-		space = strchr(o->value, ' ');
-		printf("\tlisten ");
-		print_string(o->name);
-		printf(" on %.*s port%s\n", (int)(space - o->value), o->value,
-		    space);
-	}
 	TAILQ_FOREACH(o, &p->options, entry) {
 		printf("\toption ");
 		print_string(o->name);

@@ -41,6 +41,8 @@ int	 parse_plugin_name(const char *);
  * that forbid a start; mere warnings are not counted.
  */
 int	 check_conf(const struct conf *, int flags);
+/* check_plugin.c: its part for plug-ins. */
+int	 check_plugins(const struct conf *);
 
 /* --- load.c: files named by the configuration --------------------------- */
 

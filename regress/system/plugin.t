@@ -77,6 +77,33 @@ ok "the configuration is right" wsmtpd -n -f capricorn/conf
 wsmtpd -nv -f capricorn/conf >printed.conf
 ok "printed, it parses" wsmtpd -n -f printed.conf
 is "$(wsmtpd -nv -f printed.conf)" "$(cat printed.conf)" "to the same"
+
+# --- what wsmtpd -n says of plug-ins ----------------------------------------
+# bad PATTERN NAME LINE...: a plug-in with these lines besides
+bad() {
+	bad_want=$1 bad_name=$2
+	shift 2
+	{ cat capricorn/conf; echo "plugin bad {"; printf '%s\n' "$@"; echo "}"; } \
+	    >bad.conf
+	like "$(wsmtpd -n -f bad.conf 2>&1)" "$bad_want" "$bad_name"
+}
+bad 'plugin bad: /nowhere.so: No such file' "no object" 'object /nowhere.so'
+cp "$ECHO" open.so
+chmod 666 open.so
+bad "open.so: others than root may write" "an object that all may write to" \
+    "object $T/open.so"
+bad "$T: expected a file" "a directory" "object $T"
+bad 'alice@capricorn.test is a user' "a user's address" "object $ECHO" \
+    'address alice@capricorn.test'
+bad "desk@capricorn.test is another plug-in's" "an address twice" \
+    "object $ECHO" 'address desk@capricorn.test'
+bad 'x@y.test is in no domain' "an address elsewhere" "object $ECHO" \
+    'address x@y.test'
+bad 'is not in its scope' "an address that it is not for" "object $ECHO" \
+    'address z@capricorn.test' 'for bob@capricorn.test'
+bad 'grant send x@y.test: no such domain' "a sender elsewhere" \
+    "object $ECHO" 'grant send x@y.test'
+
 inst_start capricorn
 for p in echo bare desk sender; do
 	ok "$p is up" wait_until 10 is_state "$p" up
