@@ -86,6 +86,8 @@ const struct limit_row limit_rows[LIM_MAX] = {
 	    "connections to one domain" },
 	{ LIM_RELAY_TOTAL, "relay-total", LU_COUNT, 1000, 1, 100000,
 	    "messages on their way to all domains" },
+	{ LIM_RELAY_SIZE, "relay-size", LU_BYTES, G, 128 * M, 1024 * G,
+	    "octets on their way to all domains" },
 	{ LIM_RELAY_TIMEOUT, "relay-timeout", LU_SECONDS, 300, 1, 3600,
 	    "for one attempt to hand a message to a peer" },
 	{ LIM_RELAY_IDLE_TIMEOUT, "relay-idle-timeout", LU_SECONDS, 60, 1,

@@ -45,6 +45,7 @@ enum limit {
 	LIM_RELAY_PER_DOMAIN,	/* deliveries in flight to one domain */
 	LIM_RELAY_CONNECTIONS,	/* to one domain */
 	LIM_RELAY_TOTAL,	/* deliveries in flight in all */
+	LIM_RELAY_SIZE,		/* octets of these */
 	LIM_RELAY_TIMEOUT,	/* s for one delivery attempt */
 	LIM_RELAY_IDLE_TIMEOUT,	/* s an unused connection is kept */
 	LIM_RELAY_ANSWER_SIZE,	/* octets of a peer's answer */

@@ -593,7 +593,9 @@ deliver_relay_result(struct queue *q, struct chan *c, struct imsg *imsg)
 	struct rbuf			 r;
 	struct flight			*f;
 	struct update			*u;
+	struct sched_dest		*dest;
 	uint32_t			 i, code;
+	int				 took = 0, failed = 0;
 	const char			*text;
 
 	rbuf_init(&r, imsg->data, imsg->hdr.len);
@@ -610,10 +612,16 @@ deliver_relay_result(struct queue *q, struct chan *c, struct imsg *imsg)
 		rs = done_status(&d, f->rcpt[i].addr);
 		code = rs != NULL ? rs->code : d.code;
 		text = rs != NULL ? rs->text : d.text;
+		took |= change_of(code) == CH_DONE;
+		failed |= change_of(code) == CH_RETRY;
 		if (update_change(u, change_of(code), f->rno[i], code,
 		    code == ST_OK ? NULL : text, d.host) == -1)
 			fatal("queue");
 	}
+	/* A refusal for good says nothing of how fast the next answer is. */
+	if ((took || failed) && f->n > 0 && (dest = sched_dest_find(&q->sched,
+	    addr_domain(f->rcpt[0].addr))) != NULL)
+		sched_dest_health(&q->sched, dest, took);
 	relay_done_free(&d);
 	flight_free(q, f);
 	update_write(u);

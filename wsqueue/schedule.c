@@ -4,7 +4,8 @@
  * `when` (keyed by its earliest item) while that lies ahead, in `due` (a
  * queue: they take turns) once it has come, nowhere while it has nothing to
  * wait for, is paused, or has all it may have under way.  One that has nothing
- * at all is in `idle` until sched_reap() frees it.
+ * at all is in `idle` until sched_reap() frees it, or in `known`, a bounded
+ * number, if it takes mail.
  */
 #include "compat.h"
 
@@ -16,6 +17,13 @@ static int	 sched_item_cmp(struct sched_item *, struct sched_item *);
 static int	 sched_msg_cmp(struct sched_msg *, struct sched_msg *);
 static int	 sched_dest_cmp(struct sched_dest *, struct sched_dest *);
 static int	 sched_when_cmp(struct sched_dest *, struct sched_dest *);
+static enum sched_lane sched_dest_lane(const struct sched_dest *);
+static int	 sched_lane_open(struct sched *, enum sched_lane);
+static struct sched_item *sched_lane_next(struct sched *, enum sched_lane,
+		    int64_t);
+static void	 sched_use_add(struct sched_use *, const struct sched_use *);
+static void	 sched_use_sub(struct sched_use *, const struct sched_use *);
+static void	 sched_dest_rest(struct sched *, struct sched_dest *);
 static int	 sched_dest_has_room(struct sched *, struct sched_dest *);
 static void	 sched_dest_unlink(struct sched *, struct sched_dest *);
 static void	 sched_dest_place(struct sched *, struct sched_dest *);
@@ -75,10 +83,11 @@ sched_init(struct sched *s)
 	RB_INIT(&s->msgs);
 	RB_INIT(&s->dests);
 	TAILQ_INIT(&s->idle);
-	for (i = 0; i < SCHED_NCLASS; i++) {
+	TAILQ_INIT(&s->known);
+	for (i = 0; i < SCHED_NCLASS; i++)
 		RB_INIT(&s->when[i]);
+	for (i = 0; i < SL_MAX; i++)
 		TAILQ_INIT(&s->due[i]);
-	}
 }
 
 void
@@ -219,9 +228,13 @@ sched_dest_unlink(struct sched *s, struct sched_dest *d)
 	if (d->where == SD_WHEN)
 		RB_REMOVE(sched_when, &s->when[d->class], d);
 	else if (d->where == SD_DUE)
-		TAILQ_REMOVE(&s->due[d->class], d, dentry);
+		TAILQ_REMOVE(&s->due[d->lane], d, dentry);
 	else if (d->where == SD_IDLE)
 		TAILQ_REMOVE(&s->idle, d, dentry);
+	else if (d->where == SD_KNOWN) {
+		TAILQ_REMOVE(&s->known, d, dentry);
+		s->nknown--;
+	}
 	d->where = SD_OFF;
 }
 
@@ -253,9 +266,40 @@ sched_shift(struct sched *s, int64_t step)
 	}
 }
 
+/* Nothing is for it: whether it takes mail is still worth something. */
+static void
+sched_dest_rest(struct sched *s, struct sched_dest *d)
+{
+	if (d->class == SCHED_RELAY && d->health == SH_TAKES) {
+		TAILQ_INSERT_TAIL(&s->known, d, dentry);
+		d->where = SD_KNOWN;
+		if (++s->nknown <= SCHED_KNOWN_MAX)
+			return;
+		d = TAILQ_FIRST(&s->known);
+		sched_dest_unlink(s, d);
+	}
+	TAILQ_INSERT_TAIL(&s->idle, d, dentry);
+	d->where = SD_IDLE;
+}
+
+static enum sched_lane
+sched_dest_lane(const struct sched_dest *d)
+{
+	if (d->class != SCHED_RELAY)
+		return SL_LOCAL;
+	switch (d->health) {
+	case SH_TAKES:
+		return d->inflight == 0 ? SL_KNOWN : SL_MORE;
+	case SH_NEW:
+		return d->inflight == 0 ? SL_NEW : SL_REST;
+	default:
+		return SL_REST;
+	}
+}
+
 /*
  * Puts a destination where it belongs after anything about it changed.  One
- * that is due keeps its place in the queue.
+ * that is due keeps its place in the queue, unless that is another now.
  */
 static void
 sched_dest_place(struct sched *s, struct sched_dest *d)
@@ -266,11 +310,14 @@ sched_dest_place(struct sched *s, struct sched_dest *d)
 	if (first == NULL || d->paused || !sched_dest_has_room(s, d)) {
 		sched_dest_unlink(s, d);
 		if (first == NULL && !d->paused && d->inflight == 0 &&
-		    d->nparked == 0) {
-			TAILQ_INSERT_TAIL(&s->idle, d, dentry);
-			d->where = SD_IDLE;
-		}
+		    d->nparked == 0)
+			sched_dest_rest(s, d);
 		return;
+	}
+	if (d->where == SD_DUE && d->lane != sched_dest_lane(d)) {
+		TAILQ_REMOVE(&s->due[d->lane], d, dentry);
+		d->lane = sched_dest_lane(d);
+		TAILQ_INSERT_TAIL(&s->due[d->lane], d, dentry);
 	}
 	if (d->where == SD_DUE || (d->where == SD_WHEN &&
 	    d->first == first->next))
@@ -284,12 +331,26 @@ sched_dest_place(struct sched *s, struct sched_dest *d)
 void
 sched_dest_class(struct sched *s, struct sched_dest *d, enum sched_class class)
 {
+	int	i;
+
 	if (d->class == class)
 		return;
 	sched_dest_unlink(s, d);
 	s->inflight[d->class] -= d->inflight;
 	d->class = class;
 	s->inflight[d->class] += d->inflight;
+	for (i = 0; i < SL_MAX; i++)
+		if (class == SCHED_RELAY)
+			sched_use_add(&s->use[i], &d->use[i]);
+		else
+			sched_use_sub(&s->use[i], &d->use[i]);
+	sched_dest_place(s, d);
+}
+
+void
+sched_dest_health(struct sched *s, struct sched_dest *d, int takes)
+{
+	d->health = takes ? SH_TAKES : SH_FAILS;
 	sched_dest_place(s, d);
 }
 
@@ -356,6 +417,7 @@ static void
 sched_item_leave(struct sched *s, struct sched_item *it)
 {
 	struct sched_dest	*d = it->dest;
+	struct sched_use	 one = { 1, it->msg->size };
 
 	if (it->state == SI_WAITING) {
 		RB_REMOVE(sched_items, &d->waiting, it);
@@ -365,6 +427,9 @@ sched_item_leave(struct sched *s, struct sched_item *it)
 	else {
 		d->inflight--;
 		s->inflight[d->class]--;
+		sched_use_sub(&d->use[it->lane], &one);
+		if (d->class == SCHED_RELAY)
+			sched_use_sub(&s->use[it->lane], &one);
 	}
 }
 
@@ -451,24 +516,104 @@ sched_ripen(struct sched *s, enum sched_class class, int64_t now)
 	while ((d = RB_MIN(sched_when, &s->when[class])) != NULL &&
 	    d->first <= now) {
 		RB_REMOVE(sched_when, &s->when[class], d);
-		TAILQ_INSERT_TAIL(&s->due[class], d, dentry);
+		d->lane = sched_dest_lane(d);
+		TAILQ_INSERT_TAIL(&s->due[d->lane], d, dentry);
 		d->where = SD_DUE;
 	}
+}
+
+static void
+sched_use_add(struct sched_use *a, const struct sched_use *b)
+{
+	a->n += b->n;
+	a->octets += b->octets;
+}
+
+static void
+sched_use_sub(struct sched_use *a, const struct sched_use *b)
+{
+	a->n -= b->n;
+	a->octets -= b->octets;
+}
+
+uint64_t
+sched_octets(const struct sched *s)
+{
+	struct sched_use	 all = { 0, 0 };
+	int			 i;
+
+	for (i = SL_KNOWN; i < SL_MAX; i++)
+		sched_use_add(&all, &s->use[i]);
+	return all.octets;
+}
+
+/*
+ * Whether the lane's next item may go.  One that is larger than a share, or
+ * than the whole, goes when there is nothing else in it.
+ */
+static int
+sched_lane_open(struct sched *s, enum sched_lane lane)
+{
+	static const unsigned int eighths[SL_MAX] = { 8, 8, 7, 6, 4 };
+	struct sched_dest	*d = TAILQ_FIRST(&s->due[lane]);
+	struct sched_use	 use = { 0, 0 };
+	uint64_t		 all, size;
+	int			 i;
+
+	if (d == NULL)
+		return 0;
+	if (lane == SL_LOCAL)
+		return 1;
+	for (i = (int)lane; i < SL_MAX; i++)
+		sched_use_add(&use, &s->use[i]);
+	if (s->limit[SCHED_RELAY] != 0 &&
+	    use.n * 8 >= s->limit[SCHED_RELAY] * eighths[lane])
+		return 0;
+	if (s->octets_limit == 0 || s->inflight[SCHED_RELAY] == 0)
+		return 1;
+	size = RB_MIN(sched_items, &d->waiting)->msg->size;
+	all = sched_octets(s);
+	if (all > s->octets_limit || size > s->octets_limit - all)
+		return 0;
+	return use.n == 0 ||
+	    use.octets + size <= s->octets_limit / 8 * eighths[lane];
 }
 
 struct sched_item *
 sched_next(struct sched *s, enum sched_class class, int64_t now)
 {
-	struct sched_dest	*d;
 	struct sched_item	*it;
+	enum sched_lane		 lane;
+	unsigned int		 i;
 
 	if (s->paused[class] ||
 	    (s->limit[class] != 0 && s->inflight[class] >= s->limit[class]))
 		return NULL;
 	sched_ripen(s, class, now);
-	while ((d = TAILQ_FIRST(&s->due[class])) != NULL) {
+	if (class == SCHED_LOCAL)
+		return sched_lane_next(s, SL_LOCAL, now);
+	/* None may starve another. */
+	for (i = 0; i < SCHED_RELAY_LANES; i++) {
+		lane = SL_KNOWN + (s->turn + i) % SCHED_RELAY_LANES;
+		if ((it = sched_lane_next(s, lane, now)) != NULL) {
+			s->turn = (s->turn + 1) % SCHED_RELAY_LANES;
+			return it;
+		}
+	}
+	return NULL;
+}
+
+static struct sched_item *
+sched_lane_next(struct sched *s, enum sched_lane lane, int64_t now)
+{
+	struct sched_dest	*d;
+	struct sched_item	*it;
+	struct sched_use	 one;
+
+	while (sched_lane_open(s, lane)) {
+		d = TAILQ_FIRST(&s->due[lane]);
 		it = RB_MIN(sched_items, &d->waiting);
-		TAILQ_REMOVE(&s->due[class], d, dentry);
+		TAILQ_REMOVE(&s->due[lane], d, dentry);
 		d->where = SD_OFF;
 		if (it == NULL || it->next > now) {
 			sched_dest_place(s, d);
@@ -477,13 +622,20 @@ sched_next(struct sched *s, enum sched_class class, int64_t now)
 		RB_REMOVE(sched_items, &d->waiting, it);
 		d->nwaiting--;
 		d->inflight++;
-		s->inflight[class]++;
+		s->inflight[d->class]++;
+		it->lane = lane;
+		one.n = 1;
+		one.octets = it->msg->size;
+		sched_use_add(&d->use[lane], &one);
+		if (d->class == SCHED_RELAY)
+			sched_use_add(&s->use[lane], &one);
 		it->state = SI_INFLIGHT;
 		/* To the end of the queue if it has more that is due. */
 		sched_dest_place(s, d);
 		if (d->where == SD_WHEN && d->first <= now) {
-			RB_REMOVE(sched_when, &s->when[class], d);
-			TAILQ_INSERT_TAIL(&s->due[class], d, dentry);
+			RB_REMOVE(sched_when, &s->when[d->class], d);
+			d->lane = sched_dest_lane(d);
+			TAILQ_INSERT_TAIL(&s->due[d->lane], d, dentry);
 			d->where = SD_DUE;
 		}
 		return it;
@@ -495,12 +647,15 @@ int64_t
 sched_wake(struct sched *s, enum sched_class class)
 {
 	struct sched_dest	*d;
+	int			 lane;
 
 	if (s->paused[class] ||
 	    (s->limit[class] != 0 && s->inflight[class] >= s->limit[class]))
 		return -1;
-	if (!TAILQ_EMPTY(&s->due[class]))
-		return 0;
+	for (lane = SL_LOCAL; lane < SL_MAX; lane++)
+		if ((lane == SL_LOCAL) == (class == SCHED_LOCAL) &&
+		    sched_lane_open(s, (enum sched_lane)lane))
+			return 0;
 	d = RB_MIN(sched_when, &s->when[class]);
 	return d == NULL ? -1 : d->first;
 }

@@ -9,6 +9,18 @@
  * recipients of one remote domain together.  Items wait at their destination
  * (sched_dest), ordered by time; destinations that have something due take
  * turns, so that one with a million items does not hold up another.
+ *
+ * Taking turns does not help against peers that take a connection and never
+ * answer: together they would have all that may be under way.  So an item
+ * goes by a lane, according to what its destination has shown, and the items
+ * of a lane and of all below it have no more than a share of the whole:
+ *
+ * KNOWN  the only one of a destination that takes mail	all
+ * MORE   further ones of it				7/8
+ * NEW    the only one of a destination not known yet	3/4
+ * REST   further ones of it, and all of one that fails	1/2
+ *
+ * The limits on number and on octets are shared out alike.
  */
 #ifndef SCHEDULE_H
 #define SCHEDULE_H
@@ -17,6 +29,20 @@
 #include <sys/tree.h>
 
 enum sched_class { SCHED_LOCAL, SCHED_RELAY, SCHED_NCLASS };
+
+enum sched_lane {
+	SL_LOCAL,
+	SL_KNOWN, SL_MORE, SL_NEW, SL_REST,	/* of SCHED_RELAY */
+	SL_MAX
+};
+#define SCHED_RELAY_LANES	(SL_MAX - SL_KNOWN)
+
+#define SCHED_KNOWN_MAX	4096	/* destinations without mail that are kept */
+
+struct sched_use {
+	size_t		 n;
+	uint64_t	 octets;
+};
 
 enum sched_state {
 	SI_WAITING,		/* in its destination's tree */
@@ -35,6 +61,7 @@ struct sched_item {
 	int64_t			 next;
 	uint32_t		 attempts;
 	enum sched_state	 state;
+	enum sched_lane		 lane;		/* while under way */
 	uint32_t		 nrno;
 	uint32_t		 rno0;		/* the one, when nrno is 1 */
 	uint32_t		*rno;		/* points to rno0, or allocated */
@@ -68,10 +95,13 @@ struct sched_dest {
 	struct sched_items	 waiting;
 	size_t			 nwaiting;
 	size_t			 inflight, nparked;
+	struct sched_use	 use[SL_MAX];	/* by what is under way */
 	int64_t			 first;		/* key while in `when` */
 	enum sched_class	 class;
+	enum sched_lane		 lane;		/* while in `due` */
+	enum { SH_NEW, SH_TAKES, SH_FAILS } health;	/* since it last said */
 	int			 paused;
-	enum { SD_OFF, SD_WHEN, SD_DUE, SD_IDLE } where;
+	enum { SD_OFF, SD_WHEN, SD_DUE, SD_IDLE, SD_KNOWN } where;
 	char			*domain;
 };
 
@@ -79,10 +109,15 @@ struct sched {
 	struct sched_msgs	 msgs;
 	struct sched_dests	 dests;
 	struct sched_when	 when[SCHED_NCLASS];
-	TAILQ_HEAD(, sched_dest) due[SCHED_NCLASS];
+	TAILQ_HEAD(, sched_dest) due[SL_MAX];
 	TAILQ_HEAD(, sched_dest) idle;	/* to be forgotten by sched_reap() */
+	TAILQ_HEAD(, sched_dest) known;	/* without mail, longest first */
+	size_t			 nknown;
+	struct sched_use	 use[SL_MAX];
+	unsigned int		 turn;		/* of the lanes */
 	size_t			 inflight[SCHED_NCLASS];
 	size_t			 limit[SCHED_NCLASS];
+	uint64_t		 octets_limit;	/* relay; 0: none */
 	size_t			 dest_limit;	/* relay, per destination; 0: none */
 	int			 paused[SCHED_NCLASS];
 	size_t			 nmsgs;
@@ -112,6 +147,8 @@ void	 sched_shift(struct sched *, int64_t);
 void	 sched_dest_limit(struct sched *, size_t);
 void	 sched_dest_class(struct sched *, struct sched_dest *,
 	    enum sched_class);
+/* It has taken a message, or could not be made to. */
+void	 sched_dest_health(struct sched *, struct sched_dest *, int takes);
 void	 sched_dest_pause(struct sched *, struct sched_dest *, int);
 
 /* Recipients become one item that waits until next.  nlive is the caller's. */
@@ -127,6 +164,8 @@ void	 sched_item_remove(struct sched *, struct sched_item *);
 void	 sched_item_wait(struct sched *, struct sched_item *, int64_t next,
 	    uint32_t attempts);
 
+/* Octets of relay mail under way. */
+uint64_t sched_octets(const struct sched *);
 /*
  * One recipient of an item under way is so for a time that no limit is to
  * count.  0, or -1: ENOMEM.

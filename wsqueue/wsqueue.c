@@ -451,6 +451,7 @@ queue_limits(struct queue *q)
 
 	q->sched.limit[SCHED_LOCAL] = (size_t)limit[LIM_LOCAL_INFLIGHT];
 	q->sched.limit[SCHED_RELAY] = (size_t)limit[LIM_RELAY_TOTAL];
+	q->sched.octets_limit = (uint64_t)limit[LIM_RELAY_SIZE];
 	sched_dest_limit(&q->sched, (size_t)limit[LIM_RELAY_PER_DOMAIN]);
 }
 
@@ -550,6 +551,7 @@ queue_stats(struct proc *p, struct wbuf *w)
 	stats_limit(w, LIM_LOCAL_INFLIGHT,
 	    q->sched.inflight[SCHED_LOCAL]);
 	stats_limit(w, LIM_RELAY_TOTAL, q->sched.inflight[SCHED_RELAY]);
+	stats_limit(w, LIM_RELAY_SIZE, sched_octets(&q->sched));
 	stats_add(w, "messages", 'g', q->sched.nmsgs);
 	stats_add(w, "recipients", 'g', q->sched.nenvs);
 	stats_add(w, "bytes", 'g', q->sched.bytes);

@@ -20,6 +20,7 @@ static const struct {
 	{ CTL_SHOW_LIMITS,	P_PARENT,	1 },
 	{ CTL_SHOW_SANDBOX,	P_PARENT,	1 },
 	{ CTL_SHOW_PROCESSES,	P_PARENT,	1 },
+	{ CTL_SHOW_PLUGINS,	P_PARENT,	1 },
 	{ CTL_SHOW_MAILBOX,	P_LOCAL,	1 },
 	{ CTL_SCHEDULE,		P_QUEUE,	0 },
 	{ CTL_PAUSE,		P_QUEUE,	0 },
@@ -30,6 +31,11 @@ static const struct {
 	{ CTL_RELOAD,		P_PARENT,	0 },
 	{ CTL_USERS,		P_PARENT,	0 },
 	{ CTL_STOP,		P_PARENT,	0 },
+	{ CTL_PLUGIN_LOAD,	P_PARENT,	0 },
+	{ CTL_PLUGIN_UNLOAD,	P_PARENT,	0 },
+	{ CTL_PLUGIN_ENABLE,	P_PARENT,	0 },
+	{ CTL_PLUGIN_DISABLE,	P_PARENT,	0 },
+	{ CTL_PLUGIN_PRIORITY,	P_PARENT,	0 },
 };
 
 static int	 judge(uint32_t, uint32_t, int);

@@ -17,6 +17,10 @@ static void	 test_limits(void);
 static void	 test_pause(void);
 static void	 test_parts(void);
 static void	 test_class(void);
+static void	 test_silent(void);
+static void	 test_health(void);
+static void	 test_known(void);
+static void	 test_octets(void);
 static void	 test_random(void);
 
 static struct sched_item *
@@ -307,6 +311,148 @@ test_random(void)
 	sched_clear(&s);
 }
 
+/* Peers that never answer, and each with much mail, leave room for others. */
+static void
+test_silent(void)
+{
+	struct sched	 s;
+	uint64_t	 i, got, qid = 0;
+	char		 name[16];
+	int		 n = 0, good = 0;
+
+	sched_init(&s);
+	sched_dest_limit(&s, 20);
+	s.limit[SCHED_RELAY] = 1000;
+	for (i = 0; i < 60 * 30; i++) {
+		snprintf(name, sizeof(name), "silent%d", (int)(i % 60));
+		add(&s, ++qid, name, SCHED_RELAY, 0);
+	}
+	while (next(&s, SCHED_RELAY, 1, NULL) != 0)
+		n++;
+	ok(n >= 60 && n <= 600, "silent peers have no more than a share");
+	is_int(sched_wake(&s, SCHED_RELAY), -1, "no more of these");
+	add(&s, 9000, "good", SCHED_RELAY, 2);
+	is_int(sched_wake(&s, SCHED_RELAY), 2, "another's wakes");
+	while ((got = next(&s, SCHED_RELAY, 2, NULL)) != 0)
+		good += got == 9000;
+	is_int(good, 1, "and goes at once");
+	sched_clear(&s);
+}
+
+/* Lanes one below the other: the more is known the less can hold it up. */
+static void
+test_health(void)
+{
+	struct sched		 s;
+	struct sched_item	*it;
+	uint64_t		 i, qid = 0;
+	char			 name[16];
+	int			 n;
+
+	sched_init(&s);
+	s.limit[SCHED_RELAY] = 80;
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "fails%d", (int)i);
+		add(&s, ++qid, name, SCHED_RELAY, 0);
+		sched_dest_health(&s, sched_dest_find(&s, name), 0);
+	}
+	for (n = 0; next(&s, SCHED_RELAY, 1, NULL) != 0; n++)
+		;
+	is_int(n, 40, "those that fail have a half");
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "new%d", (int)i);
+		add(&s, ++qid, name, SCHED_RELAY, 0);
+	}
+	for (n = 0; next(&s, SCHED_RELAY, 1, NULL) != 0; n++)
+		;
+	is_int(n, 20, "with new ones it is three quarters");
+	for (i = 0; i < 100; i++)
+		add(&s, ++qid, "busy", SCHED_RELAY, 0);
+	sched_dest_health(&s, sched_dest_find(&s, "busy"), 1);
+	for (n = 0; next(&s, SCHED_RELAY, 1, NULL) != 0; n++)
+		;
+	is_int(n, 11, "one of a known one, then seven eighths");
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "known%d", (int)i);
+		add(&s, ++qid, name, SCHED_RELAY, 0);
+		sched_dest_health(&s, sched_dest_find(&s, name), 1);
+	}
+	for (n = 0; (it = sched_next(&s, SCHED_RELAY, 1)) != NULL; n++)
+		ok(strncmp(it->dest->domain, "known", 5) == 0, "a known one");
+	is_int(n, 9, "known ones have all");
+	is_int(sched_wake(&s, SCHED_RELAY), -1, "full");
+	sched_clear(&s);
+	is_int((int64_t)sched_octets(&s), 0, "nothing is under way");
+}
+
+/* That a peer takes mail is remembered while there is none, of some. */
+static void
+test_known(void)
+{
+	struct sched	 s;
+	uint64_t	 i;
+	char		 name[16];
+
+	sched_init(&s);
+	for (i = 1; i <= SCHED_KNOWN_MAX + 10; i++) {
+		snprintf(name, sizeof(name), "d%d", (int)i);
+		add(&s, i, name, SCHED_RELAY, 0);
+		sched_dest_health(&s, sched_dest_find(&s, name), 1);
+		sched_msg_remove(&s, sched_msg_find(&s, i));
+		sched_reap(&s);
+	}
+	ok(sched_dest_find(&s, "d10") == NULL &&
+	    sched_dest_find(&s, "d11") != NULL, "the last ones are known");
+	is_int((int64_t)s.nknown, SCHED_KNOWN_MAX, "a bounded number");
+	add(&s, 1, "d11", SCHED_RELAY, 0);
+	is_int((int64_t)s.nknown, SCHED_KNOWN_MAX - 1, "one has mail");
+	sched_dest_health(&s, sched_dest_find(&s, "d11"), 0);
+	sched_msg_remove(&s, sched_msg_find(&s, 1));
+	sched_reap(&s);
+	ok(sched_dest_find(&s, "d11") == NULL, "one that fails is forgotten");
+	sched_clear(&s);
+}
+
+/* The bound in octets; each message has 100. */
+static void
+test_octets(void)
+{
+	struct sched		 s;
+	struct sched_item	*it, *big;
+	uint32_t		 rno = 0;
+	uint64_t		 i;
+	int			 n;
+
+	sched_init(&s);
+	s.octets_limit = 1600;
+	for (i = 1; i <= 100; i++)
+		add(&s, i, "a", SCHED_RELAY, 0);
+	for (n = 0; next(&s, SCHED_RELAY, 1, &it) != 0; n++)
+		;
+	ok(n == 8 || n == 9, "half of it");
+	is_int((int64_t)sched_octets(&s), n * 100, "octets under way");
+	add(&s, 200, "b", SCHED_RELAY, 0);
+	is_int((int64_t)next(&s, SCHED_RELAY, 1, &it), 200, "another's goes");
+	sched_dest_class(&s, it->dest, SCHED_LOCAL);
+	is_int((int64_t)sched_octets(&s), n * 100, "local mail is not counted");
+	sched_dest_class(&s, it->dest, SCHED_RELAY);
+	is_int((int64_t)sched_octets(&s), n * 100 + 100, "again");
+	sched_item_remove(&s, it);
+	is_int((int64_t)sched_octets(&s), n * 100, "given back");
+	big = sched_item_add(&s, sched_msg_add(&s, 300, 0, 5000, 0),
+	    sched_dest_get(&s, "big", SCHED_RELAY), &rno, 1, 0, 0);
+	is_int((int64_t)next(&s, SCHED_RELAY, 1, NULL), 0, "too large now");
+	is_int(sched_wake(&s, SCHED_RELAY), -1, "and wakes nobody");
+	for (i = 1; i <= 100; i++)
+		sched_msg_remove(&s, sched_msg_find(&s, i));
+	ok(sched_next(&s, SCHED_RELAY, 1) == big, "alone it goes");
+	add(&s, 400, "c", SCHED_RELAY, 0);
+	is_int((int64_t)next(&s, SCHED_RELAY, 1, NULL), 0, "with no other");
+	sched_item_remove(&s, big);
+	is_int((int64_t)next(&s, SCHED_RELAY, 1, NULL), 400, "then others");
+	sched_clear(&s);
+}
+
 int
 main(void)
 {
@@ -318,6 +464,10 @@ main(void)
 	test_class();
 	test_reap();
 	test_shift();
+	test_silent();
+	test_health();
+	test_known();
+	test_octets();
 	test_random();
 	return done_testing();
 }

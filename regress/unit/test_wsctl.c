@@ -123,9 +123,9 @@ test_bad_words(void)
 		const char	*line, *hint;
 	} bad[] = {
 		{ "show", "possibilities are: queue message stats limits "
-		    "sandbox processes mailbox <user>" },
+		    "sandbox processes plugins mailbox <user>" },
 		{ "bogus", "possibilities are: show schedule pause resume "
-		    "remove trace log reload stop user ca" },
+		    "remove trace log reload stop plugin user ca" },
 		{ "re", "ambiguous" },
 		{ "show s", "ambiguous" },
 		{ "show stats now", "nothing may follow" },
