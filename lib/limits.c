@@ -28,6 +28,8 @@ const struct limit_row limit_rows[LIM_MAX] = {
 	    "ids in one document" },
 	{ LIM_BODIES, "bodies", LU_BYTES, G, M, 1024 * G,
 	    "octets of all requests that are being received" },
+	{ LIM_BODIES_PER_ADDRESS, "bodies-per-address", LU_BYTES, 256 * M, M,
+	    1024 * G, "octets of these from one address" },
 	{ LIM_HTTP_HEADER_SIZE, "http-header-size", LU_BYTES, 16 * K, K, M,
 	    "octets of request line and header fields" },
 	{ LIM_HTTP_HEADERS, "http-headers", LU_COUNT, 64, 8, 1000,

@@ -17,6 +17,7 @@ enum limit {
 	LIM_XML_REFERENCES,	/* ds:Reference in one signature */
 	LIM_XML_IDS,
 	LIM_BODIES,		/* octets of unfinished bodies in all */
+	LIM_BODIES_PER_ADDRESS,
 	LIM_HTTP_HEADER_SIZE,	/* octets of request line and header fields */
 	LIM_HTTP_HEADERS,	/* fields */
 	LIM_HTTP_HEADER_TIMEOUT,/* s */

@@ -107,6 +107,7 @@ fe_conn_free(struct fe_conn *c)
 	if (c->soap != NULL)
 		idtree_pop(&fe->wait_soap, c->id);
 	fe->body_held -= c->body_held;
+	c->addr->body_held -= c->body_held;
 	TAILQ_REMOVE(&fe->conns, c, entry);
 	fe->nconns--;
 	event_free(c->deadline);
@@ -223,6 +224,10 @@ fe_conn_feed(struct fe_conn *c, const uint8_t *data, size_t len, size_t *used)
 		return -1;
 	}
 	fe_conn_hold(c);
+	if ((int64_t)c->addr->body_held >
+	    c->fe->p->conf->limit[LIM_BODIES_PER_ADDRESS])
+		return fe_conn_slow(c, "too much at once from one address "
+		    "(limit bodies-per-address)", 1);
 	if ((int64_t)c->fe->body_held > c->fe->p->conf->limit[LIM_BODIES])
 		return fe_conn_slow(c, "too much at once (limit bodies)", 1);
 	if (!fe_conn_take(c, c->fe->octets, (int64_t)*used,
@@ -313,11 +318,12 @@ fe_conn_slow(struct fe_conn *c, const char *why, int is_last)
 	return is_last ? -1 : 0;
 }
 
-/* Counts the body towards what all connections hold. */
+/* Counts the body towards what the address, and all connections, hold. */
 static void
 fe_conn_hold(struct fe_conn *c)
 {
 	c->fe->body_held += c->msg.body.len - c->body_held;
+	c->addr->body_held += c->msg.body.len - c->body_held;
 	c->body_held = c->msg.body.len;
 }
 

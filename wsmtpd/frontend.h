@@ -35,6 +35,7 @@ struct fe_addr {
 	uint8_t		 key[16];
 	char		 name[INET6_ADDRSTRLEN];	/* the key as text */
 	unsigned int	 count;
+	size_t		 body_held;	/* of fe->body_held */
 };
 RB_HEAD(fe_addrs, fe_addr);
 

@@ -59,6 +59,8 @@ static void	 test_client_gone(void);
 static void	 test_bad_answer(void);
 static void	 test_limits(void);
 static void	 test_rates(void);
+static void	 pass_on(struct testtls *);
+static void	 test_bodies(void);
 static void	 test_slow(void);
 static void	 test_slow_reader(void);
 static void	 test_descriptors(void);
@@ -753,6 +755,82 @@ test_rates(void)
 	start();
 }
 
+/* One address's slow uploads take no more than its share of `bodies`. */
+static void
+test_bodies(void)
+{
+	struct testtls		 t[4];
+	struct http_msg		 m;
+	char			 head[128];
+	int			 i, k, fd;
+
+	conf->limit[LIM_BODIES] = 2500;
+	conf->limit[LIM_BODIES_PER_ADDRESS] = 1500;
+	kid_reload(&kid, conf);
+	snprintf(head, sizeof(head), POST "Content-Length: 1100\r\n\r\n");
+	for (i = 0; i < 2; i++) {
+		dial(&t[i], "a.test");
+		testtls_puts(&t[i], head);
+		for (k = 0; k < 1000; k += 100)
+			testtls_puts(&t[i], HUNDRED);
+		if (i > 0)
+			continue;
+		while (kid_stat(&kid, "limit_bodies_now") != 1000)
+			;
+	}
+	hear(&t[1], &m, 503, "octets of one address's unfinished bodies");
+	http_msg_free(&m);
+	ok(testtls_closes(&t[1]), "and closes");
+	is_int(kid_stat(&kid, "limit_bodies_per_address_struck"), 1,
+	    "counted");
+	is_int(kid_stat(&kid, "limit_bodies_struck"), -1, "not the other");
+	while (kid_stat(&kid, "limit_bodies_now") != 1000)
+		;
+	ok(1, "what was refused is not held");
+	if ((fd = testnet_connect_from("127.0.0.2", port)) != -1) {
+		is_int(testtls_start(&t[2], fd, "a.test", ca.cert_pem), 0,
+		    "another address");
+		testtls_puts(&t[2], head);
+		for (k = 0; k < 1100; k += 100)
+			testtls_puts(&t[2], HUNDRED);
+		pass_on(&t[2]);
+	}
+	testtls_puts(&t[0], HUNDRED);
+	pass_on(&t[0]);
+	is_int(kid_stat(&kid, "limit_bodies_now"), 0, "all is given back");
+	dial(&t[3], "a.test");
+	testtls_puts(&t[3], head);
+	for (k = 0; k < 1100; k += 100)
+		testtls_puts(&t[3], HUNDRED);
+	pass_on(&t[3]);
+	for (i = 0; i < 4; i++)
+		if (i != 2 || fd != -1)
+			testtls_close(&t[i]);
+	conf->limit[LIM_BODIES] = limit_rows[LIM_BODIES].def;
+	conf->limit[LIM_BODIES_PER_ADDRESS] =
+	    limit_rows[LIM_BODIES_PER_ADDRESS].def;
+	kid_reload(&kid, conf);
+}
+
+/* A whole request comes to soap and is answered. */
+static void
+pass_on(struct testtls *t)
+{
+	struct http_req	 req;
+	struct http_msg	 m;
+	struct imsg	 imsg;
+	uint64_t	 id;
+
+	if ((id = take(&req, &imsg)) == 0)
+		return;
+	is_int((int64_t)req.body_len, 1100, "the whole body");
+	http_req_free(&req);
+	imsg_free(&imsg);
+	answer(id, 200, "x", 1);
+	hear(t, &m, 200, "answered");
+	http_msg_free(&m);
+}
+
 /* Each phase ends by its own limit; the others are far away. */
 static void
 test_slow(void)
@@ -988,6 +1066,7 @@ main(void)
 	test_client_gone();
 	test_bad_answer();
 	test_limits();
+	test_bodies();
 	test_slow();
 	test_slow_reader();
 	test_reload();

@@ -81,7 +81,13 @@ testnet_free_port(void)
 int
 testnet_connect(uint16_t port)
 {
-	struct sockaddr_in	 sin;
+	return testnet_connect_from(NULL, port);
+}
+
+int
+testnet_connect_from(const char *addr, uint16_t port)
+{
+	struct sockaddr_in	 sin, from;
 	struct timeval		 tv = { TESTNET_PATIENCE, 0 };
 	int			 fd;
 
@@ -93,7 +99,11 @@ testnet_connect(uint16_t port)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
-	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1) {
+	memset(&from, 0, sizeof(from));
+	from.sin_family = AF_INET;
+	if ((addr != NULL && (inet_pton(AF_INET, addr, &from.sin_addr) != 1 ||
+	    bind(fd, (struct sockaddr *)&from, sizeof(from)) == -1)) ||
+	    connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1) {
 		close(fd);
 		return -1;
 	}
@@ -104,10 +114,17 @@ int
 testtls_open(struct testtls *t, uint16_t port, const char *servername,
     const char *ca_pem)
 {
+	return testtls_start(t, testnet_connect(port), servername, ca_pem);
+}
+
+int
+testtls_start(struct testtls *t, int fd, const char *servername,
+    const char *ca_pem)
+{
 	struct tls_config	*config = tls_config_new();
 
 	memset(t, 0, sizeof(*t));
-	if ((t->fd = testnet_connect(port)) == -1) {
+	if ((t->fd = fd) == -1) {
 		tls_config_free(config);
 		return -1;
 	}

@@ -15,6 +15,8 @@ int	 testnet_listen(const char *addr, uint16_t *port);
 uint16_t testnet_free_port(void);
 /* Connected to 127.0.0.1, with a time limit on reading; -1. */
 int	 testnet_connect(uint16_t port);
+/* From this address of 127/8; -1 also where the system has only 127.0.0.1. */
+int	 testnet_connect_from(const char *addr, uint16_t port);
 int64_t	 testnet_clock(void);		/* ms, only goes forward */
 
 /* One side of a TLS connection. */
@@ -26,6 +28,9 @@ struct testtls {
 };
 /* As a client that trusts ca_pem; -1: the handshake failed. */
 int	 testtls_open(struct testtls *, uint16_t port, const char *servername,
+	    const char *ca_pem);
+/* The same on a connection that is there already; takes fd. */
+int	 testtls_start(struct testtls *, int fd, const char *servername,
 	    const char *ca_pem);
 int	 testtls_write(struct testtls *, const void *, size_t);
 int	 testtls_puts(struct testtls *, const char *);
