@@ -8,6 +8,7 @@
  */
 #include "compat.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 #include <openssl/x509v3.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <netdb.h>
 #include <pwd.h>
@@ -32,10 +34,13 @@
 #include "users.h"
 #include "wsmtpd.h"
 
+#define CHECK_FDS	64	/* of the front end, other than connections */
+
 #define CLOCK_MIN	1767225600	/* 2026-01-01: older is a lost clock */
 #define CHECK_MANY	99		/* errors are not counted beyond */
 #define EXPIRY_WARN	(14 * 86400)	/* s */
 
+static void	 check_limits(const struct conf *);
 static int	 check_roles(const struct conf *);
 static int	 check_place(const char *path, const char *what);
 static int	 check_socket(const char *path);
@@ -102,6 +107,7 @@ check_all(const struct conf *c, int flags)
 		    "signature would be refused");
 		bad++;
 	}
+	check_limits(c);
 	bad += check_roles(c);
 	bad += check_dirs(c);
 	TAILQ_FOREACH(d, &c->domains, entry)
@@ -119,6 +125,35 @@ check_all(const struct conf *c, int flags)
 }
 
 /* --- the system ---------------------------------------------------------- */
+
+/*
+ * What cannot be reached is said, no more: the daemon works with less, and on
+ * some systems that is so with the defaults.  The front end takes all
+ * descriptors that it may have.
+ */
+static void
+check_limits(const struct conf *c)
+{
+	const int64_t	 body = c->limit[LIM_MESSAGE_SIZE];
+	struct rlimit	 rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		log_warn("RLIMIT_NOFILE");
+	else if (rl.rlim_max != RLIM_INFINITY && rl.rlim_max <
+	    (rlim_t)c->limit[LIM_CONNECTIONS] + CHECK_FDS)
+		log_warnx("warning: limit connections is %" PRId64 ", but a "
+		    "process may have %llu descriptors (RLIMIT_NOFILE), which "
+		    "is enough for %llu", c->limit[LIM_CONNECTIONS],
+		    (unsigned long long)rl.rlim_max,
+		    rl.rlim_max > CHECK_FDS ?
+		    (unsigned long long)rl.rlim_max - CHECK_FDS : 0ULL);
+	if (c->limit[LIM_BODIES] < body ||
+	    c->limit[LIM_BODIES_PER_ADDRESS] < body)
+		log_warnx("warning: limit %s is less than message-size: "
+		    "larger requests are never taken",
+		    c->limit[LIM_BODIES] < body ? "bodies" :
+		    "bodies-per-address");
+}
 
 /* Only root changes users. */
 static int

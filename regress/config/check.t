@@ -37,6 +37,16 @@ ok "a good configuration" check
 like "$(cat .out)" '^configuration OK$' "says so"
 check -v >1 2>err
 is "$(cat err)" "" "nothing on standard error"
+(ulimit -n 256 && check) >out 2>&1
+is "$?" 0 "few descriptors: accepted"
+like "$(cat out)" 'warning: limit connections is 4096, .* 256 descriptors .* enough for 192$' \
+    "and said for how many connections they are"
+(ulimit -n 256 && echo 'limit connections 192' | cat a/conf.good - >a/conf && check) >out 2>&1
+is "$(cat out)" "configuration OK" "no word when they are enough"
+echo 'limit bodies-per-address 34M' | cat a/conf.good - >a/conf
+like "$(check 2>&1)" 'warning: limit bodies-per-address is less than message-size' \
+    "a share too small for a message is said"
+cp a/conf.good a/conf
 cp 1 a/conf
 check -v >2
 is "$(cat 2)" "$(cat 1)" "-nv prints what parses back to the same"
