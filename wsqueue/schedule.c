@@ -18,6 +18,8 @@ static int	 sched_msg_cmp(struct sched_msg *, struct sched_msg *);
 static int	 sched_dest_cmp(struct sched_dest *, struct sched_dest *);
 static int	 sched_when_cmp(struct sched_dest *, struct sched_dest *);
 static enum sched_lane sched_dest_lane(const struct sched_dest *);
+static int	 sched_has_room(const struct sched *, const struct sched_use *,
+		    uint64_t, unsigned int);
 static int	 sched_lane_open(struct sched *, enum sched_lane);
 static struct sched_item *sched_lane_next(struct sched *, enum sched_lane,
 		    int64_t);
@@ -547,36 +549,47 @@ sched_octets(const struct sched *s)
 	return all.octets;
 }
 
-/*
- * Whether the lane's next item may go.  One that is larger than a share, or
- * than the whole, goes when there is nothing else in it.
- */
+/* Whether eighths of the limits have room for one more of this size. */
+static int
+sched_has_room(const struct sched *s, const struct sched_use *use,
+    uint64_t size, unsigned int eighths)
+{
+	if (s->limit[SCHED_RELAY] != 0 &&
+	    use->n * 8 >= s->limit[SCHED_RELAY] * eighths)
+		return 0;
+	/* One that is larger than all of it goes alone. */
+	return s->octets_limit == 0 || use->n == 0 ||
+	    use->octets + size <= s->octets_limit / 8 * eighths;
+}
+
+/* Whether the lane's next item may go. */
 static int
 sched_lane_open(struct sched *s, enum sched_lane lane)
 {
-	static const unsigned int eighths[SL_MAX] = { 8, 8, 7, 6, 4 };
 	struct sched_dest	*d = TAILQ_FIRST(&s->due[lane]);
-	struct sched_use	 use = { 0, 0 };
-	uint64_t		 all, size;
-	int			 i;
+	struct sched_use	 all, some;
+	uint64_t		 size;
 
 	if (d == NULL)
 		return 0;
 	if (lane == SL_LOCAL)
 		return 1;
-	for (i = (int)lane; i < SL_MAX; i++)
-		sched_use_add(&use, &s->use[i]);
-	if (s->limit[SCHED_RELAY] != 0 &&
-	    use.n * 8 >= s->limit[SCHED_RELAY] * eighths[lane])
-		return 0;
-	if (s->octets_limit == 0 || s->inflight[SCHED_RELAY] == 0)
-		return 1;
 	size = RB_MIN(sched_items, &d->waiting)->msg->size;
-	all = sched_octets(s);
-	if (all > s->octets_limit || size > s->octets_limit - all)
+	some = s->use[SL_NEW];
+	sched_use_add(&some, &s->use[SL_REST]);
+	all = some;
+	sched_use_add(&all, &s->use[SL_KNOWN]);
+	sched_use_add(&all, &s->use[SL_MORE]);
+	if (!sched_has_room(s, &all, size, lane == SL_KNOWN ? 8 : 7))
 		return 0;
-	return use.n == 0 ||
-	    use.octets + size <= s->octets_limit / 8 * eighths[lane];
+	switch (lane) {
+	case SL_NEW:
+		return sched_has_room(s, &some, size, 6);
+	case SL_REST:
+		return sched_has_room(s, &some, size, 4);
+	default:
+		return 1;
+	}
 }
 
 struct sched_item *

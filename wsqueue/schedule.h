@@ -12,14 +12,15 @@
  *
  * Taking turns does not help against peers that take a connection and never
  * answer: together they would have all that may be under way.  So an item
- * goes by a lane, according to what its destination has shown, and the items
- * of a lane and of all below it have no more than a share of the whole:
+ * goes by a lane, according to what its destination has shown, while no more
+ * than a share of the whole is taken:
  *
  * KNOWN  the only one of a destination that takes mail	all
- * MORE   further ones of it				7/8
- * NEW    the only one of a destination not known yet	3/4
- * REST   further ones of it, and all of one that fails	1/2
+ * MORE   further ones of it				7/8, by all lanes
+ * NEW    the only one of a destination not known yet	3/4, by NEW and REST
+ * REST   further ones of it, and all of one that fails	1/2, by NEW and REST
  *
+ * and NEW and REST as MORE.
  * The limits on number and on octets are shared out alike.
  */
 #ifndef SCHEDULE_H

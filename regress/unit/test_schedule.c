@@ -111,11 +111,13 @@ test_limits(void)
 		add(&s, i, "a", SCHED_RELAY, 0);
 	for (i = 11; i <= 15; i++)
 		add(&s, i, "b", SCHED_RELAY, 0);
+	sched_dest_health(&s, sched_dest_find(&s, "a"), 1);
+	sched_dest_health(&s, sched_dest_find(&s, "b"), 1);
 	for (i = 21; i <= 25; i++)
 		add(&s, i, "here", SCHED_LOCAL, 0);
 	is_int((int64_t)next(&s, SCHED_RELAY, 1, &it), 1, "one of a");
-	is_int((int64_t)next(&s, SCHED_RELAY, 1, NULL), 11, "one of b");
 	is_int((int64_t)next(&s, SCHED_RELAY, 1, &it2), 2, "a again");
+	is_int((int64_t)next(&s, SCHED_RELAY, 1, NULL), 11, "one of b");
 	is_int((int64_t)next(&s, SCHED_RELAY, 1, NULL), 0, "three in all");
 	is_int(sched_wake(&s, SCHED_RELAY), -1, "full: nothing wakes");
 	is_int((int64_t)next(&s, SCHED_LOCAL, 1, NULL), 21, "not local mail");
@@ -329,7 +331,7 @@ test_silent(void)
 	}
 	while (next(&s, SCHED_RELAY, 1, NULL) != 0)
 		n++;
-	ok(n >= 60 && n <= 600, "silent peers have no more than a share");
+	ok(n >= 60 && n <= 500, "silent peers have no more than a share");
 	is_int(sched_wake(&s, SCHED_RELAY), -1, "no more of these");
 	add(&s, 9000, "good", SCHED_RELAY, 2);
 	is_int(sched_wake(&s, SCHED_RELAY), 2, "another's wakes");
@@ -371,7 +373,7 @@ test_health(void)
 	sched_dest_health(&s, sched_dest_find(&s, "busy"), 1);
 	for (n = 0; next(&s, SCHED_RELAY, 1, NULL) != 0; n++)
 		;
-	is_int(n, 11, "one of a known one, then seven eighths");
+	is_int(n, 10, "all but what is for known ones, seven eighths");
 	for (i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "known%d", (int)i);
 		add(&s, ++qid, name, SCHED_RELAY, 0);
@@ -379,7 +381,7 @@ test_health(void)
 	}
 	for (n = 0; (it = sched_next(&s, SCHED_RELAY, 1)) != NULL; n++)
 		ok(strncmp(it->dest->domain, "known", 5) == 0, "a known one");
-	is_int(n, 9, "known ones have all");
+	is_int(n, 10, "known ones have all");
 	is_int(sched_wake(&s, SCHED_RELAY), -1, "full");
 	sched_clear(&s);
 	is_int((int64_t)sched_octets(&s), 0, "nothing is under way");
@@ -429,7 +431,7 @@ test_octets(void)
 		add(&s, i, "a", SCHED_RELAY, 0);
 	for (n = 0; next(&s, SCHED_RELAY, 1, &it) != 0; n++)
 		;
-	ok(n == 8 || n == 9, "half of it");
+	is_int(n, 8, "half of it");
 	is_int((int64_t)sched_octets(&s), n * 100, "octets under way");
 	add(&s, 200, "b", SCHED_RELAY, 0);
 	is_int((int64_t)next(&s, SCHED_RELAY, 1, &it), 200, "another's goes");
