@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "kid.h"
@@ -68,6 +69,8 @@ static void	 test_answers(void);
 static void	 test_pool(void);
 static void	 test_limit(void);
 static void	 test_slow(void);
+static void	*dns_say(void *);
+static void	 test_rcodes(void);
 static void	 test_tarpit(void);
 static void	 test_cache(void);
 static void	 test_reload(void);
@@ -629,6 +632,98 @@ test_reload(void)
 	expect_ok("untrusted.test", "untrusted ");
 }
 
+struct dns_says {
+	int	 fd;
+	int	 rcode;		/* -1: no answer */
+};
+
+/* Answers each question without a record, until it is sent an empty one. */
+static void *
+dns_say(void *arg)
+{
+	struct dns_says		*says = arg;
+	struct sockaddr_in	 sin;
+	socklen_t		 len;
+	uint8_t			 buf[512];
+	ssize_t			 n;
+
+	for (;;) {
+		len = sizeof(sin);
+		n = recvfrom(says->fd, buf, sizeof(buf), 0,
+		    (struct sockaddr *)&sin, &len);
+		if (n < 12)
+			return NULL;
+		if (says->rcode == -1)
+			continue;
+		buf[2] |= 0x80;
+		buf[3] = (uint8_t)(0x80 | says->rcode);
+		/* The additional record was EDNS: not in an answer like this. */
+		for (n = 12; buf[n] != 0 && n < 300; n += buf[n] + 1)
+			;
+		buf[11] = 0;
+		sendto(says->fd, buf, (size_t)n + 5, 0,
+		    (struct sockaddr *)&sin, len);
+	}
+}
+
+/* Only one who knows says that a domain has no service. */
+static void
+test_rcodes(void)
+{
+	static const struct {
+		int		 rcode, result;
+		const char	*part;
+	} t[] = {
+		{ 0, RELAY_PERM, "no WSEmail service" },
+		{ 3, RELAY_PERM, "no WSEmail service" },
+		{ 1, RELAY_TEMP, "DNS: " },		/* FORMERR */
+		{ 2, RELAY_TEMP, "DNS: " },		/* SERVFAIL */
+		{ 4, RELAY_TEMP, "DNS: " },		/* NOTIMP */
+		{ 5, RELAY_TEMP, "DNS: " },		/* REFUSED */
+		{ -1, RELAY_TEMP, "timed out" },	/* says nothing */
+	};
+	struct dns_says		 says;
+	struct sockaddr_in	 sin;
+	socklen_t		 len = sizeof(sin);
+	pthread_t		 thread;
+	char			 domain[32];
+	size_t			 i;
+
+	memset(&sin, 0, sizeof(sin));
+	sin.sin_family = AF_INET;
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	says.fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (bind(says.fd, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
+	    getsockname(says.fd, (struct sockaddr *)&sin, &len) == -1) {
+		ok(0, "a name server's socket");
+		return;
+	}
+	snprintf(conf->resolver, 32, "127.0.0.1:%u", ntohs(sin.sin_port));
+	kid_reload(&kid, conf);
+	for (i = 0; i < nitems(t); i++) {
+		says.rcode = t[i].rcode;
+		if (pthread_create(&thread, NULL, dns_say, &says) != 0) {
+			ok(0, "a name server");
+			break;
+		}
+		snprintf(domain, sizeof(domain), "rcode%d.test", t[i].rcode);
+		/* The resolver's patience is longer than the test's. */
+		if (t[i].rcode == -1) {
+			strlcpy(domain, "silence.test", sizeof(domain));
+			conf->limit[LIM_RELAY_TIMEOUT] = 1;
+			kid_reload(&kid, conf);
+		}
+		expect(domain, t[i].result, t[i].part, NULL);
+		sendto(says.fd, "", 0, 0, (struct sockaddr *)&sin,
+		    sizeof(sin));
+		pthread_join(thread, NULL);
+	}
+	close(says.fd);
+	conf->limit[LIM_RELAY_TIMEOUT] = 30;
+	snprintf(conf->resolver, 32, "127.0.0.1:%u", dns_port);
+	kid_reload(&kid, conf);
+}
+
 static void
 test_bad_post(void)
 {
@@ -708,6 +803,7 @@ main(void)
 	test_pool();
 	test_limit();
 	test_slow();
+	test_rcodes();
 	test_tarpit();
 	test_cache();
 	test_bad_post();
