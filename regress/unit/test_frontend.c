@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 
 #include "kid.h"
@@ -62,6 +63,7 @@ static void	 test_rates(void);
 static void	 pass_on(struct testtls *);
 static void	 test_bodies(void);
 static void	 test_slow(void);
+static void	 test_trickle(void);
 static void	 test_slow_reader(void);
 static void	 test_descriptors(void);
 static void	 test_reload(void);
@@ -878,6 +880,52 @@ test_slow(void)
 	is_int(kid_stat(&kid, "timeouts"), (int)nitems(slow) + 1, "counted");
 }
 
+/* Octet by octet: each comes in time, and all together do not. */
+static void
+test_trickle(void)
+{
+	static const struct {
+		const char	*what, *say, *counter;
+		enum limit	 limit;
+	} t[] = {
+		{ "head", "POST /wsemail HTTP/1.1\r\nX-Slow: ",
+		    "limit_http_header_timeout_struck",
+		    LIM_HTTP_HEADER_TIMEOUT },
+		{ "body", POST "Content-Length: 9999\r\n\r\n",
+		    "limit_http_body_timeout_struck", LIM_HTTP_BODY_TIMEOUT },
+	};
+	struct testtls	 c;
+	struct pollfd	 pfd;
+	int64_t		 was, begun, struck, end;
+	size_t		 i;
+	int		 n;
+
+	for (i = 0; i < nitems(t); i++) {
+		was = conf->limit[t[i].limit];
+		conf->limit[t[i].limit] = 1;
+		kid_reload(&kid, conf);
+		struck = kid_stat(&kid, t[i].counter);
+		begun = testnet_clock();
+		end = begun + 10000;
+		dial(&c, "a.test");
+		testtls_puts(&c, t[i].say);
+		pfd.fd = c.fd;
+		pfd.events = 0;		/* its end only */
+		for (n = 0; testtls_puts(&c, "a") != -1 &&
+		    testnet_clock() < end; n++)
+			(void)poll(&pfd, 1, 50);
+		ok(testnet_clock() < end && testnet_clock() - begun > 800,
+		    t[i].what);
+		ok(n >= 3, "with octets until then");
+		is_int(kid_stat(&kid, t[i].counter),
+		    (struck == -1 ? 0 : struck) + 1, "counted");
+		testtls_close(&c);
+		conf->limit[t[i].limit] = was;
+		kid_reload(&kid, conf);
+	}
+	is_int(kid_stat(&kid, "limit_bodies_now"), 0, "nothing is held");
+}
+
 /* A client that does not take its answer, and a soap that gives none. */
 static void
 test_slow_reader(void)
@@ -1068,6 +1116,7 @@ main(void)
 	test_limits();
 	test_bodies();
 	test_slow();
+	test_trickle();
 	test_slow_reader();
 	test_reload();
 	test_shutdown();
