@@ -151,7 +151,7 @@ test_bad_words(void)
 		    bad[i].line);
 		/* The first hint names the words only. */
 		if (!ok(strstr(why, i == 0 ? "possibilities are: queue message "
-		    "stats limits sandbox processes mailbox" : bad[i].hint) !=
+		    "stats limits sandbox processes plugins mailbox" : bad[i].hint) !=
 		    NULL, "says what could stand there"))
 			printf("# %s\n", why);
 	}
