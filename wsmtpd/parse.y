@@ -1419,6 +1419,8 @@ conf_parse(const char *path)
 	parse.once = 0;
 	parse.domain = NULL;
 	parse.alias = NULL;
+	parse.plugin = NULL;
+	parse.nwords = 0;
 	parse.src = NULL;
 	memset(parse.limits_set, 0, sizeof(parse.limits_set));
 	if ((parse.conf = conf_new()) == NULL)

@@ -14,7 +14,7 @@
 static void
 fuzz_envelope(xmlDocPtr doc)
 {
-	const struct wss_rules	 rules = { 1795400000000, 60, 300, 16 };
+	const struct wss_rules	 rules = { 1795400000000, 60, 300, 16, 1 };
 	struct wss		 w;
 
 	memset(&w, 0, sizeof(w));

@@ -245,6 +245,11 @@ is "$(ctl capricorn -o json show plugins | tr '{' '\n' |
     "what did not change goes on"
 like "$(mail alice@capricorn send -s 't:refuse 553 changed' dave@capricorn.test \
     </dev/null 2>&1)" 'changed' "what changed is as it says now"
+cp capricorn/conf conf.good
+printf 'plugin open {\n\tobject "%s"\n' "$ECHO" >>capricorn/conf
+not_ok "a block that is left open" ctl capricorn reload
+cat conf.good >capricorn/conf
+ok "the next reload knows nothing of it" ctl capricorn reload
 awk '/^plugin bare/ { skip = 1 } !skip { print } /^}/ { skip = 0 }' \
     capricorn/conf >conf.new
 cat conf.new >capricorn/conf
