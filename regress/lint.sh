@@ -119,7 +119,7 @@ lint_tidy() {
 	    xargs -P 2 -n 8 sh -c 'clang-tidy --quiet --checks="$0" \
 	    --warnings-as-errors="*" "$@" -- -std=gnu11 -iquote lib \
 	    -iquote wsmtpd -iquote wsqueue -iquote wslocal -iquote wsctl \
-	    -iquote wsmail $cflags' "$tidy_checks" >"$dir/out" 2>/dev/null ||
+	    -iquote wsmail -iquote wsplug $cflags' "$tidy_checks" >"$dir/out" 2>/dev/null ||
 	    complain "clang-tidy finds"
 }
 

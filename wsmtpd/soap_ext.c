@@ -164,7 +164,7 @@ ext_verdict(struct chain *c, const struct plug_verdict *v,
 	    v->what == VERDICT_REFUSE ? "refused" : "ok";
 	ev.reason = v == NULL ? "the plug-in is gone" : v->text;
 	log_event(&ev);
-	if (v == NULL)
+	if (v == NULL || row == NULL)
 		request_fault_later(x->r, "the plug-in is gone");
 	else if (v->what == VERDICT_REFUSE)
 		request_fault(x->r, F_CLIENT, v->code, v->text);
