@@ -20,11 +20,12 @@ MINUTES =	3
 SECONDS =	20
 
 MAN1 =		man/wsmail.1
+MAN3 =		man/wsplugin.3
 MAN5 =		man/wsmtpd.conf.5 man/wsmtpd-users.5 man/wsemail-store.5 \
 		man/wsemail-log.5
 MAN7 =		man/wsemail.7 man/wsemail-reliability.7
 MAN8 =		man/wsmtpd.8 man/wsqueue.8 man/wslocal.8 man/wsctl.8 \
-		man/wsctl-ca.8
+		man/wsctl-ca.8 man/wsplug.8
 CHILDREN =	wsmtpd/wsmtpd-control wsmtpd/wsmtpd-frontend \
 		wsmtpd/wsmtpd-soap wsmtpd/wsmtpd-keys wsmtpd/wsmtpd-relay \
 		wsqueue/wsqueue wslocal/wslocal wsplug/wsplug
@@ -75,7 +76,7 @@ install: all
 	    LIBEXECDIR='$(LIBEXECDIR)' MANDIR='$(MANDIR)' \
 	    DATADIR='$(DATADIR)' SYSCONFDIR='$(SYSCONFDIR)' \
 	    UNITDIR='$(UNITDIR)' SPOOLDIR='$(SPOOLDIR)' RUNDIR='$(RUNDIR)' \
-	    CHILDREN='$(CHILDREN)' MAN='$(MAN1) $(MAN5) $(MAN7) $(MAN8)' \
+	    CHILDREN='$(CHILDREN)' MAN='$(MAN1) $(MAN3) $(MAN5) $(MAN7) $(MAN8)' INCDIR='$(PREFIX)/include' \
 	    sh etc/install.sh install
 
 uninstall:
@@ -83,7 +84,7 @@ uninstall:
 	    LIBEXECDIR='$(LIBEXECDIR)' MANDIR='$(MANDIR)' \
 	    DATADIR='$(DATADIR)' SYSCONFDIR='$(SYSCONFDIR)' \
 	    UNITDIR='$(UNITDIR)' SPOOLDIR='$(SPOOLDIR)' RUNDIR='$(RUNDIR)' \
-	    CHILDREN='$(CHILDREN)' MAN='$(MAN1) $(MAN5) $(MAN7) $(MAN8)' \
+	    CHILDREN='$(CHILDREN)' MAN='$(MAN1) $(MAN3) $(MAN5) $(MAN7) $(MAN8)' INCDIR='$(PREFIX)/include' \
 	    sh etc/install.sh uninstall
 
 # A tarball of what git tracks.

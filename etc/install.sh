@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 : "${DESTDIR=}" "${BINDIR:?}" "${SBINDIR:?}" "${LIBEXECDIR:?}" "${MANDIR:?}"
 : "${DATADIR:?}" "${SYSCONFDIR:?}" "${UNITDIR:?}" "${SPOOLDIR:?}" "${RUNDIR:?}"
-: "${CHILDREN:?}" "${MAN:?}"
+: "${CHILDREN:?}" "${MAN:?}" "${INCDIR:?}"
 
 # $1 mode, $2 file, $3 directory
 put() {
@@ -42,6 +42,7 @@ do_install() {
 	for f in $MAN; do
 		[ ! -f "$f" ] || put 644 "$f" "$MANDIR/man${f##*.}"
 	done
+	put 644 wsplug/wsplugin.h "$INCDIR"
 	put 644 etc/wsemail.wsdl "$DATADIR"
 	put_filled etc/wsmtpd.conf 644 "$DATADIR/wsmtpd.conf"
 	case $(uname -s) in
@@ -66,7 +67,7 @@ do_uninstall() {
 	rm -f "$DESTDIR$SBINDIR/wsmtpd" "$DESTDIR$SBINDIR/wsctl" \
 	    "$DESTDIR$BINDIR/wsmail" "$DESTDIR$UNITDIR/wsmtpd.service" \
 	    "$DESTDIR$SYSCONFDIR/rc.d/wsmtpd" "$DESTDIR$DATADIR/wsemail.wsdl" \
-	    "$DESTDIR$DATADIR/wsmtpd.conf"
+	    "$DESTDIR$DATADIR/wsmtpd.conf" "$DESTDIR$INCDIR/wsplugin.h"
 	for f in $CHILDREN; do
 		rm -f "$DESTDIR$LIBEXECDIR/${f##*/}"
 	done

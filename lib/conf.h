@@ -78,7 +78,8 @@ TAILQ_HEAD(conf_pairs, conf_pair);
 struct conf_plugin {
 	uint32_t	 id;		/* instance of its process; not in the file */
 	char		*name;
-	char		*object;	/* path of the shared object */
+	char		*object;	/* path of the shared object, or program */
+	int		 program;	/* it is one, in place of wsplug */
 	uint32_t	 priority;
 	int		 disabled;
 	int		 required;

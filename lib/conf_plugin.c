@@ -186,6 +186,7 @@ conf_plugin_put(struct wbuf *b, const struct conf_plugin *p)
 {
 	wbuf_str(b, p->name);
 	wbuf_str(b, p->object);
+	wbuf_u8(b, p->program != 0);
 	wbuf_u32(b, p->priority);
 	wbuf_u8(b, p->disabled != 0);
 	wbuf_u8(b, p->required != 0);
@@ -213,6 +214,7 @@ conf_plugin_get(struct rbuf *r)
 	}
 	p->name = rbuf_str(r, STR_MAX);
 	p->object = rbuf_str(r, STR_MAX);
+	p->program = rbuf_u8(r);
 	p->priority = rbuf_u32(r);
 	p->disabled = rbuf_u8(r);
 	p->required = rbuf_u8(r);

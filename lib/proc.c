@@ -32,7 +32,11 @@ static int	 proc_become(const struct who *);
 static int	 proc_confine(struct proc *, const struct proc_setup *,
 		    struct sandbox *);
 static int	 proc_load(struct proc *, const struct proc_setup *,
-		    struct sandbox *);
+		    struct imsgbuf *, struct sandbox *);
+static __dead void proc_program(const struct conf_plugin *,
+		    struct imsgbuf *, const struct sandbox *);
+static void	 proc_program_env(const struct conf_plugin *);
+static void	 proc_ready_all(struct wbuf *, const struct sandbox *);
 static void	 proc_files(struct proc *);
 static int	 proc_parent_msg(struct chan *, struct imsg *, void *);
 static void	 proc_parent_down(struct chan *, void *);
@@ -150,12 +154,62 @@ proc_confine(struct proc *p, const struct proc_setup *s, struct sandbox *sb)
 	return 0;
 }
 
+/* What it could not know otherwise. */
+static void
+proc_program_env(const struct conf_plugin *cp)
+{
+	const struct conf_pair	*o;
+	char			 name[32];
+	int			 n = 0;
+
+	environ = NULL;
+	if (setenv("WSEMAIL_PLUGIN", cp->name, 1) == -1 ||
+	    setenv("PATH", "/usr/local/bin:/usr/bin:/bin", 1) == -1)
+		fatal("environment");
+	TAILQ_FOREACH(o, &cp->options, entry) {
+		snprintf(name, sizeof(name), "WSEMAIL_OPTION_%d", n);
+		if (setenv(name, o->name, 1) == -1)
+			fatal("environment");
+		snprintf(name, sizeof(name), "WSEMAIL_VALUE_%d", n++);
+		if (setenv(name, o->value, 1) == -1)
+			fatal("environment");
+	}
+}
+
+/*
+ * A plug-in that is a program takes our place, confined as its own programs
+ * would be, with the channel to the parent: READY is said for it.
+ */
+static __dead void
+proc_program(const struct conf_plugin *cp, struct imsgbuf *ib,
+    const struct sandbox *sb)
+{
+	struct rlimit	 rl;
+	struct wbuf	 b;
+	char		*argv[2] = { cp->object, NULL };
+
+	rl.rlim_cur = rl.rlim_max = (rlim_t)cp->memory;
+	if (setrlimit(RLIMIT_DATA, &rl) == -1)
+		log_warn("RLIMIT_DATA");
+	proc_program_env(cp);
+	wbuf_init(&b);
+	proc_ready_all(&b, sb);
+	if (b.error || imsg_compose(ib, IMSG_PARENT_READY, 0, -1, b.data,
+	    b.len) == -1 || imsgbuf_flush(ib) == -1)
+		fatal("ready");
+	if (fcntl(ib->fd, F_SETFD, 0) == -1 || fcntl(ib->fd, F_SETFL, 0) == -1)
+		fatal("channel");
+	execv(cp->object, argv);
+	fatal("%s", cp->object);
+}
+
 /*
  * The same for a plug-in, whose code must not see root even while it is
  * loaded, nor need what the chroot lacks.
  */
 static int
-proc_load(struct proc *p, const struct proc_setup *s, struct sandbox *sb)
+proc_load(struct proc *p, const struct proc_setup *s, struct imsgbuf *ib,
+    struct sandbox *sb)
 {
 	const struct conf_plugin *cp = TAILQ_FIRST(&p->conf->plugins);
 	struct who		 who;
@@ -178,6 +232,12 @@ proc_load(struct proc *p, const struct proc_setup *s, struct sandbox *sb)
 		sb->applied |= SB_UID;
 	}
 	sandbox_load(".", object, cp->exec, sb);
+	if (cp->program) {
+		sb->missing |= SB_UID & ~sb->applied;
+		if (sb->missing != 0 && s->sandbox_required)
+			fatalx("sandbox required, and a layer is missing");
+		proc_program(cp, ib, sb);
+	}
 	ret = p->ops->load(p, object);
 	close(object);
 	if (ret == -1)
@@ -470,10 +530,9 @@ proc_parent_down(struct chan *ch, void *arg)
 }
 
 static void
-proc_ready(struct proc *p, const struct sandbox *sb)
+proc_ready_all(struct wbuf *b, const struct sandbox *sb)
 {
 	struct proc_ready	 rd;
-	struct wbuf		 b;
 
 	memset(&rd, 0, sizeof(rd));
 	rd.pid = (uint32_t)getpid();
@@ -481,8 +540,16 @@ proc_ready(struct proc *p, const struct sandbox *sb)
 	rd.mask = (uint32_t)sb->applied;
 	rd.missing = (uint32_t)sb->missing;
 	rd.abi = (uint32_t)sb->abi;
+	proc_ready_put(b, &rd);
+}
+
+static void
+proc_ready(struct proc *p, const struct sandbox *sb)
+{
+	struct wbuf	 b;
+
 	wbuf_init(&b);
-	proc_ready_put(&b, &rd);
+	proc_ready_all(&b, sb);
 	if (chan_sendw(p->parent, IMSG_PARENT_READY, 0, &b) == -1)
 		fatal("ready");
 }
@@ -532,7 +599,7 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 	proc_files(p);
 	(void)umask(077);
 	memset(&sb, 0, sizeof(sb));
-	if ((ops->load != NULL ? proc_load(p, &setup, &sb) :
+	if ((ops->load != NULL ? proc_load(p, &setup, &ib, &sb) :
 	    proc_confine(p, &setup, &sb)) == -1)
 		return 1;
 	setproctitle("%s", proc_name(ops->me));

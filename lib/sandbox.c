@@ -198,7 +198,7 @@ landlock_load(int rs, int object, int exec)
 		    &rule, 0);
 		close(rule.fd);
 	}
-	rule.allowed = LL_FS_READ;
+	rule.allowed = LL_FS_READ | (exec ? LL_FS_EXECUTE : 0);
 	rule.fd = object;
 	if (ret == 0 && object != -1)
 		ret = (int)syscall(__NR_landlock_add_rule, rs, LL_RULE_PATH,

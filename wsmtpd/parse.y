@@ -847,6 +847,10 @@ parse_plugin_words(void)
 static void
 parse_plugin_end(void)
 {
+	if (parse.plugin != NULL && parse.plugin->object != NULL &&
+	    parse.plugin->program && !parse.plugin->exec)
+		parse_error("expected grant exec in plug-in \"%s\", which is "
+		    "a program", parse.plugin->name);
 	if (parse.plugin != NULL && parse.plugin->object == NULL)
 		parse_error("expected an object in plug-in \"%s\", got none",
 		    parse.plugin->name);

@@ -15,7 +15,7 @@
 #define TIMEOUT_MAX	300
 #define STATE_MIN	4096
 #define MEMORY_MIN	(16LL << 20)
-#define WANT_LINE	"object, priority, for, address, grant, option, " \
+#define WANT_LINE	"object, program, priority, for, address, grant, option, " \
 			"timeout, memory, message-size, required, disabled " \
 			"or }"
 
@@ -81,7 +81,8 @@ on_object(const struct line *l)
 	if (l->n < 2 || l->word[1][0] != '/')
 		return bad(l, "a path from the root", 1);
 	if (l->p->object != NULL)
-		return bad(l, "one object", 1);
+		return bad(l, "one object or program", 1);
+	l->p->program = strcmp(l->word[0], "program") == 0;
 	if ((l->p->object = strdup(l->word[1])) == NULL)
 		return bad(l, "more memory", 1);
 	return l->n == 2 ? 0 : bad(l, "the end of the line", 2);
@@ -201,7 +202,8 @@ parse_plugin_line(struct conf_plugin *p, char *const *word, size_t n,
 		const char	*name;
 		int		(*on)(const struct line *);
 	} lines[] = {
-		{ "object",	on_object },	{ "priority",	on_priority },
+		{ "object",	on_object },	{ "program",	on_object },
+		{ "priority",	on_priority },
 		{ "for",	on_for },	{ "address",	on_address },
 		{ "grant",	on_grant },	{ "option",	on_option },
 		{ "timeout",	on_timeout },	{ "memory",	on_memory },

@@ -186,7 +186,7 @@ print_plugin(const struct conf_plugin *p)
 {
 	printf("plugin ");
 	print_string(p->name);
-	printf(" {\n\tobject ");
+	printf(" {\n\t%s ", p->program ? "program" : "object");
 	print_string(p->object);
 	printf("\n\tpriority %u\n\ttimeout ", p->priority);
 	print_time(p->timeout);

@@ -90,7 +90,7 @@ static char *
 mail_msgid(const struct plugmail *m, const char *domain)
 {
 	struct wbuf	 w = { 0 };
-	uint8_t		 digest[EVP_MAX_MD_SIZE];
+	uint8_t		 digest[EVP_MAX_MD_SIZE] = { 0 };
 	char		*msgid = NULL, hex[2 * MAIL_TOKEN + 1];
 	int		 ok;
 	size_t		 i;
@@ -127,7 +127,8 @@ mail_recipients(struct plugmail *m)
 		if (addr_normalize(m->mail.rcpt[i], addr, sizeof(addr)) == -1)
 			return "a recipient is not an address";
 		for (k = 0; k < m->nrcpt; k++)
-			if (strcmp(msg->rcpt[k], addr) == 0)
+			if (m->rcpt[k].addr != NULL &&
+			    strcmp(m->rcpt[k].addr, addr) == 0)
 				break;
 		if (k < m->nrcpt)
 			continue;

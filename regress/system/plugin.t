@@ -69,8 +69,19 @@ inst_new capricorn "queue retry min 1s max 2s jitter 0%" \
 	timeout 2s
 	option word \"s:\"
 }"
+cp "$WS_TOP/regress/system/plug_program.py" "$T/program"
+chmod 755 "$T/program"
+cat >>capricorn/conf <<-END
+plugin python {
+	program "$T/program"
+	for erin@capricorn.test
+	grant exec
+	option refuse "not this"
+}
+END
 inst_user capricorn alice
 inst_user capricorn bob
+inst_user capricorn erin
 inst_user capricorn carol
 inst_user capricorn dave
 ok "the configuration is right" wsmtpd -n -f capricorn/conf
@@ -105,7 +116,7 @@ bad 'grant send x@y.test: no such domain' "a sender elsewhere" \
     "object $ECHO" 'grant send x@y.test'
 
 inst_start capricorn
-for p in echo bare desk sender; do
+for p in echo bare desk sender python; do
 	ok "$p is up" wait_until 10 is_state "$p" up
 done
 
@@ -149,6 +160,18 @@ like "$(outcome "$(say hello desk@capricorn.test)")" \
     "a mapped address whose plug-in does not take it"
 like "$(outcome "$(say 'desk taken' desk@capricorn.test)")" 'taken ok' \
     "and when it does"
+
+# --- a plug-in that is a program, written from wsplug(8) alone --------------
+is "$(outcome "$(say hello erin@capricorn.test)")" "deliver ok" \
+    "a program lets pass"
+like "$(outcome "$(say 'not this' erin@capricorn.test)")" \
+    'permfail reason="by a program"' "and refuses"
+head -c 50000 /dev/zero | tr '\0' x >large
+like "$(mail alice@capricorn send -s 'not this' erin@capricorn.test <large 2>&1)" \
+    queued "a large one, whose payload is in a file"
+ok "is refused, too" wait_until 10 sh -c \
+    "[ \$(grep -c 'by a program' capricorn/log) -ge 2 ]"
+bad 'expected grant exec' "a program without its grant" "program $T/program"
 
 # --- what it can reach ------------------------------------------------------
 tries=$(outcome "$(say try)")
