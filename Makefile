@@ -12,7 +12,7 @@
 
 include Makefile.inc
 
-SUBDIRS =	lib wsmtpd wsqueue wslocal wsplug wsctl wsmail
+SUBDIRS =	lib wsmtpd wsqueue wslocal wsplug plugins wsctl wsmail
 TESTDIRS =	regress/unit regress/system
 JOBS !=		getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 T =
@@ -25,7 +25,7 @@ MAN5 =		man/wsmtpd.conf.5 man/wsmtpd-users.5 man/wsemail-store.5 \
 		man/wsemail-log.5
 MAN7 =		man/wsemail.7 man/wsemail-reliability.7
 MAN8 =		man/wsmtpd.8 man/wsqueue.8 man/wslocal.8 man/wsctl.8 \
-		man/wsctl-ca.8 man/wsplug.8
+		man/wsctl-ca.8 man/wsplug.8 man/wsplugin-vacation.8
 CHILDREN =	wsmtpd/wsmtpd-control wsmtpd/wsmtpd-frontend \
 		wsmtpd/wsmtpd-soap wsmtpd/wsmtpd-keys wsmtpd/wsmtpd-relay \
 		wsqueue/wsqueue wslocal/wslocal wsplug/wsplug
@@ -40,10 +40,10 @@ have-packages:
 $(SUBDIRS): have-packages
 	@cd $@ && $(MAKE) all
 
-wsmtpd wsqueue wslocal wsplug wsctl wsmail $(TESTDIRS): lib
+wsmtpd wsqueue wslocal wsplug plugins wsctl wsmail $(TESTDIRS): lib
 # Its tests start the programs and link parts of them.
 wsctl: wsmtpd
-$(TESTDIRS): have-packages wsmtpd wsqueue wslocal wsplug wsctl wsmail
+$(TESTDIRS): have-packages wsmtpd wsqueue wslocal wsplug plugins wsctl wsmail
 	@cd $@ && $(MAKE) all
 
 deps:

@@ -43,6 +43,9 @@ do_install() {
 		[ ! -f "$f" ] || put 644 "$f" "$MANDIR/man${f##*.}"
 	done
 	put 644 wsplug/wsplugin.h "$INCDIR"
+	for f in plugins/*.so; do
+		put 755 "$f" "$LIBEXECDIR/plugins"
+	done
 	put 644 etc/wsemail.wsdl "$DATADIR"
 	put_filled etc/wsmtpd.conf 644 "$DATADIR/wsmtpd.conf"
 	case $(uname -s) in
@@ -71,10 +74,14 @@ do_uninstall() {
 	for f in $CHILDREN; do
 		rm -f "$DESTDIR$LIBEXECDIR/${f##*/}"
 	done
+	for f in plugins/*.c; do
+		f=${f##*/}
+		rm -f "$DESTDIR$LIBEXECDIR/plugins/${f%.c}.so"
+	done
 	for f in $MAN; do
 		rm -f "$DESTDIR$MANDIR/man${f##*.}/${f##*/}"
 	done
-	rmdir "$DESTDIR$LIBEXECDIR" "$DESTDIR$DATADIR" 2>/dev/null || :
+	rmdir "$DESTDIR$LIBEXECDIR/plugins" "$DESTDIR$LIBEXECDIR" "$DESTDIR$DATADIR" 2>/dev/null || :
 	if [ "$(id -u)" = 0 ] && [ -z "$DESTDIR" ] && [ ! -d "$SPOOLDIR" ]
 	then
 		sh etc/users.sh remove

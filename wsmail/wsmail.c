@@ -18,6 +18,7 @@ static const struct command {
 	const char	*args;
 } commands[] = {
 	{ "delete",	cmd_delete,	"id ..." },
+	{ "extension",	cmd_extension,	"identifier [method [name=text ...]]" },
 	{ "list",	cmd_list,	"[-b before] [-c change] [-n count] [-s since]" },
 	{ "save",	cmd_save,	"id file" },
 	{ "send",	cmd_send,	"[-b bcc] [-i message-id] [-r id] [-s subject] [recipient ...]" },

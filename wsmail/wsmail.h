@@ -116,6 +116,7 @@ void		 out_json_string(FILE *, const char *);
 
 /* The commands; each returns a sysexits code. */
 int		 cmd_send(struct session *, int, char **);
+int		 cmd_extension(struct session *, int, char **);
 int		 cmd_list(struct session *, int, char **);
 int		 cmd_show(struct session *, int, char **);
 int		 cmd_save(struct session *, int, char **);
