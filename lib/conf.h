@@ -96,6 +96,8 @@ struct conf_plugin {
 	size_t		 nsender;
 	char		**address;
 	size_t		 naddress;
+	char		**place;	/* programs may lie here, too */
+	size_t		 nplace;
 	struct conf_pairs options;
 	TAILQ_ENTRY(conf_plugin) entry;
 };

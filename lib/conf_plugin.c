@@ -46,6 +46,7 @@ conf_plugin_free(struct conf_plugin *p)
 	list_free(p->scope, p->nscope);
 	list_free(p->sender, p->nsender);
 	list_free(p->address, p->naddress);
+	list_free(p->place, p->nplace);
 	pairs_free(&p->options);
 	free(p->name);
 	free(p->object);
@@ -200,6 +201,7 @@ conf_plugin_put(struct wbuf *b, const struct conf_plugin *p)
 	list_put(b, p->scope, p->nscope);
 	list_put(b, p->sender, p->nsender);
 	list_put(b, p->address, p->naddress);
+	list_put(b, p->place, p->nplace);
 	pairs_put(b, &p->options);
 }
 
@@ -228,6 +230,7 @@ conf_plugin_get(struct rbuf *r)
 	list_get(r, &p->scope, &p->nscope);
 	list_get(r, &p->sender, &p->nsender);
 	list_get(r, &p->address, &p->naddress);
+	list_get(r, &p->place, &p->nplace);
 	pairs_get(r, &p->options);
 	if (r->error == 0)
 		return p;

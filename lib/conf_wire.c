@@ -373,7 +373,7 @@ plugins_get(struct rbuf *r, struct conf *c)
 	struct conf_plugin	*p;
 	uint32_t		 n;
 
-	for (n = rbuf_count(r, 65); n > 0 && r->error == 0; n--)
+	for (n = rbuf_count(r, 66); n > 0 && r->error == 0; n--)
 		if ((p = conf_plugin_get(r)) != NULL)
 			TAILQ_INSERT_TAIL(&c->plugins, p, entry);
 }

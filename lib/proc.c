@@ -231,7 +231,7 @@ proc_load(struct proc *p, const struct proc_setup *s, struct imsgbuf *ib,
 			return -1;
 		sb->applied |= SB_UID;
 	}
-	sandbox_load(".", object, cp->exec, sb);
+	sandbox_load(".", object, cp->exec, cp->place, cp->nplace, sb);
 	if (cp->program) {
 		sb->missing |= SB_UID & ~sb->applied;
 		if (sb->missing != 0 && s->sandbox_required)

@@ -21,6 +21,7 @@
 #include "compat.h"
 
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -66,11 +67,17 @@ static const struct sb_role sb_load = { FS_LOAD, CALLS_LOAD,
 static const struct sb_role sb_exec = { FS_LOAD, CALLS_EXEC,
 	"stdio rpath wpath cpath fattr flock recvfd sendfd prot_exec proc exec" };
 
+struct sb_more {		/* while code of others is loaded */
+	int		 object;
+	char		*const *place;
+	size_t		 nplace;
+};
+
 static int	 sandbox_none_of(int resource);
 static int	 sandbox_noprivs(void);
 static int	 sandbox_nodump(void);
-static int	 sandbox_fs(const struct sb_role *, const char *, int object,
-		    int *abi);
+static int	 sandbox_fs(const struct sb_role *, const char *,
+		    const struct sb_more *, int *abi);
 static int	 sandbox_calls(const struct sb_role *);
 static void	 sandbox_note(struct sandbox *, int layer, int result);
 
@@ -137,7 +144,8 @@ struct ll_path {
 } __attribute__((packed));
 
 static int	 landlock_rule(int, const char *, uint64_t);
-static int	 landlock_load(int, int object, int exec);
+static int	 landlock_load(int, const struct sb_more *, int exec);
+static int	 landlock_path(int, const char *, uint64_t);
 static int	 calls_add(scmp_filter_ctx, uint32_t, const int *, size_t);
 static int	 calls_allow_some(scmp_filter_ctx, int call, unsigned int arg,
 		    const unsigned int *, size_t);
@@ -167,9 +175,24 @@ landlock_rule(int rs, const char *dir, uint64_t handled)
 	return ret;
 }
 
+/* What a system does not have it does not need. */
+static int
+landlock_path(int rs, const char *path, uint64_t allowed)
+{
+	struct ll_path	 rule;
+	int		 ret;
+
+	rule.allowed = allowed;
+	if (allowed == 0 || (rule.fd = open(path, O_PATH | O_CLOEXEC)) == -1)
+		return 0;
+	ret = (int)syscall(__NR_landlock_add_rule, rs, LL_RULE_PATH, &rule, 0);
+	close(rule.fd);
+	return ret;
+}
+
 /* Libraries and, with exec, programs and what they read; the object itself. */
 static int
-landlock_load(int rs, int object, int exec)
+landlock_load(int rs, const struct sb_more *more, int exec)
 {
 	static const struct {
 		const char	*path;
@@ -185,30 +208,32 @@ landlock_load(int rs, int object, int exec)
 		{ "/dev/urandom", 0, LL_FS_READ },
 	};
 	struct ll_path	 rule;
+	struct stat	 st;
+	uint64_t	 all;
 	size_t		 i;
 	int		 ret = 0;
 
-	for (i = 0; i < nitems(list) && ret == 0; i++) {
-		rule.allowed = list[i].allowed | (exec ? list[i].exec : 0);
-		/* What a system does not have it does not need. */
-		if (rule.allowed == 0 || (rule.fd = open(list[i].path,
-		    O_PATH | O_CLOEXEC)) == -1)
-			continue;
-		ret = (int)syscall(__NR_landlock_add_rule, rs, LL_RULE_PATH,
-		    &rule, 0);
-		close(rule.fd);
+	for (i = 0; i < nitems(list) && ret == 0; i++)
+		ret = landlock_path(rs, list[i].path, list[i].allowed |
+		    (exec ? list[i].exec : 0));
+	for (i = 0; i < more->nplace && ret == 0; i++) {
+		/* A rule for a file may not speak of directories. */
+		all = LL_FS_EXECUTE | LL_FS_READ;
+		if (stat(more->place[i], &st) == 0 && S_ISDIR(st.st_mode))
+			all |= LL_FS_LIST;
+		ret = landlock_path(rs, more->place[i], all);
 	}
 	rule.allowed = LL_FS_READ | (exec ? LL_FS_EXECUTE : 0);
-	rule.fd = object;
-	if (ret == 0 && object != -1)
+	rule.fd = more->object;
+	if (ret == 0 && more->object != -1)
 		ret = (int)syscall(__NR_landlock_add_rule, rs, LL_RULE_PATH,
 		    &rule, 0);
 	return ret;
 }
 
 static int
-sandbox_fs(const struct sb_role *role, const char *dir, int object,
-    int *abi_used)
+sandbox_fs(const struct sb_role *role, const char *dir,
+    const struct sb_more *more, int *abi_used)
 {
 	struct ll_ruleset	 attr;
 	long			 abi;
@@ -237,7 +262,7 @@ sandbox_fs(const struct sb_role *role, const char *dir, int object,
 		return -1;
 	if ((role->fs == FS_NONE || dir == NULL ||
 	    landlock_rule(rs, dir, attr.fs) == 0) &&
-	    (role->fs != FS_LOAD || landlock_load(rs, object,
+	    (role->fs != FS_LOAD || landlock_load(rs, more,
 	    role->calls == CALLS_EXEC) == 0) &&
 	    syscall(__NR_landlock_restrict_self, rs, 0) == 0) {
 		*abi_used = (int)abi;
@@ -669,10 +694,11 @@ sandbox_jail_enter(struct sandbox *sb)
 }
 
 static int
-sandbox_fs(const struct sb_role *role, const char *dir, int object, int *abi)
+sandbox_fs(const struct sb_role *role, const char *dir,
+    const struct sb_more *more, int *abi)
 {
 	(void)abi;
-	(void)object;
+	(void)more;
 	/* What is loaded is read; later it is narrowed. */
 	if (role->fs == FS_LOAD)
 		return 0;
@@ -729,7 +755,7 @@ sandbox_begin(enum proc_id id, const char *dir, struct sandbox *sb)
 		role = &sb_bare;
 	}
 	if (role->fs != FS_ALL)
-		sandbox_note(sb, SB_FS, sandbox_fs(role, dir, -1, &sb->abi));
+		sandbox_note(sb, SB_FS, sandbox_fs(role, dir, NULL, &sb->abi));
 }
 
 void
@@ -743,8 +769,10 @@ sandbox_close(enum proc_id id, struct sandbox *sb)
 }
 
 void
-sandbox_load(const char *dir, int object, int exec, struct sandbox *sb)
+sandbox_load(const char *dir, int object, int exec, char *const *place,
+    size_t nplace, struct sandbox *sb)
 {
+	const struct sb_more	 more = { object, place, nplace };
 	const struct sb_role	*role = exec ? &sb_exec : &sb_load;
 	const struct rlimit	 few = { EXEC_PROCESSES, EXEC_PROCESSES };
 
@@ -756,7 +784,7 @@ sandbox_load(const char *dir, int object, int exec, struct sandbox *sb)
 		sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_NPROC));
 	else if (sb->applied & SB_UID)
 		sandbox_note(sb, SB_LIMITS, setrlimit(RLIMIT_NPROC, &few));
-	sandbox_note(sb, SB_FS, sandbox_fs(role, dir, object, &sb->abi));
+	sandbox_note(sb, SB_FS, sandbox_fs(role, dir, &more, &sb->abi));
 	sandbox_note(sb, SB_SYSCALL, sandbox_calls(role));
 }
 

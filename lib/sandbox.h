@@ -44,9 +44,10 @@ void	 sandbox_close(enum proc_id, struct sandbox *);
  * already as its own user.  It reads what belongs to the system, object (a
  * descriptor, or -1) and what lies in dir, and has no way to the network, to
  * other processes or, but with exec, to programs.  With exec nothing is
- * closed later: programs need what it has.
+ * closed later: programs need what it has; they may lie in these places, too.
  */
-void	 sandbox_load(const char *dir, int object, int exec, struct sandbox *);
+void	 sandbox_load(const char *dir, int object, int exec,
+	    char *const *place, size_t nplace, struct sandbox *);
 /*
  * Makes it possible to go into dir later, without the right to: begin is
  * called with it, enter when the code is loaded.  0, or -1 and errno.

@@ -33,6 +33,7 @@ static int	 on_object(const struct line *);
 static int	 on_priority(const struct line *);
 static int	 on_for(const struct line *);
 static int	 on_address(const struct line *);
+static int	 on_exec(const struct line *);
 static int	 on_grant(const struct line *);
 static int	 on_option(const struct line *);
 static int	 on_timeout(const struct line *);
@@ -111,6 +112,23 @@ on_address(const struct line *l)
 	return list_line(l, &l->p->address, &l->p->naddress, 0);
 }
 
+/* grant exec [PATH ...] */
+static int
+on_exec(const struct line *l)
+{
+	size_t	 i;
+
+	l->p->exec = 1;
+	for (i = 2; i < l->n; i++) {
+		if (l->word[i][0] != '/')
+			return bad(l, "a path from the root", i);
+		if (conf_list_add(&l->p->place, &l->p->nplace, l->word[i]) ==
+		    -1)
+			return bad(l, "more memory", i);
+	}
+	return 0;
+}
+
 static int
 on_grant(const struct line *l)
 {
@@ -120,8 +138,8 @@ on_grant(const struct line *l)
 
 	if (strcmp(what, "bodies") == 0 && l->n == 2)
 		p->bodies = 1;
-	else if (strcmp(what, "exec") == 0 && l->n == 2)
-		p->exec = 1;
+	else if (strcmp(what, "exec") == 0)
+		return on_exec(l);
 	else if (strcmp(what, "state") == 0) {
 		if (l->n != 3 || parse_size(l->word[2], &p->state) == -1 ||
 		    p->state < STATE_MIN)

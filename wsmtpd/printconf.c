@@ -204,6 +204,7 @@ print_plugin(const struct conf_plugin *p)
 		printf("\tgrant bodies\n");
 	if (p->exec)
 		printf("\tgrant exec\n");
+	print_list("grant exec", p->place, p->nplace);
 	if (p->send_users)
 		printf("\tgrant send users\n");
 	if (p->state > 0) {
