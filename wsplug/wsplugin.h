@@ -68,7 +68,7 @@ struct wsp_env {
 	const char	*request;	/* id, as it stands in the log */
 	const char	*principal;	/* address, or a domain */
 	enum wsp_auth	 auth;
-	int		 local;		/* a user of ours */
+	int		 local;		/* a user of ours; delivery: sent here */
 	const char	*peer;		/* network address, or "" */
 	unsigned int	 attempt;	/* delivery: how often it was tried before */
 };

@@ -726,8 +726,10 @@ admin_pause(struct admin *a, int on)
 		wbuf_free(&w);
 	} else {
 		ret = store_del(q->db.pause, txn, name, strlen(name));
-		if (ret == -1 && errno == ENOENT)
-			ret = 0;
+		if (ret == -1 && errno == ENOENT) {
+			admin_end(a, ENOENT, "that is not paused");
+			return;
+		}
 	}
 	if (ret == -1)
 		queue_write_failed(q, "pause");

@@ -82,6 +82,7 @@ filter_start(struct queue *q, const struct qdb_msg *m,
 	    (unsigned long long)m->qid);
 	memset(&call, 0, sizeof(call));
 	call.interface = PLUG_DELIVERY;
+	call.local = m->origin == SUBMIT_USER;
 	call.attempt = e->attempts;
 	call.request = request;
 	call.principal = m->facts.sender;
