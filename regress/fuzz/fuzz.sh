@@ -6,11 +6,8 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 : "${SECONDS_EACH=20}"
-[ $# -gt 0 ] || set -- http soap msg pki conf store
-for t in http soap msg pki conf store; do
-	mkdir -p "corpus/$t"
-done
-mkdir -p found
+[ $# -gt 0 ] || set -- http soap msg pki
+mkdir -p corpus/http corpus/soap corpus/msg corpus/pki found
 
 # The fixtures and the manual's examples, as each target wants them.
 for f in ../xml/*.xml; do
@@ -36,11 +33,6 @@ if command -v openssl >/dev/null; then
 	{ printf '\0'; openssl x509 -in corpus/pki/pem.tmp -outform DER; } >corpus/pki/der
 	rm -f corpus/pki/pem.tmp
 fi
-for f in ../config/*.in ../../etc/wsmtpd.conf; do
-	{ printf '\0'; cat "$f"; } >"corpus/conf/$(basename "$f")"
-done
-printf '\1# users\na@b.test:-:-:*:*\r\nb@b.test:disabled:7:$scrypt$x:pbkdf2-sha256$1000$YQ==$YQ==\n' \
-    >corpus/conf/users
 
 status=0
 for t; do
