@@ -218,6 +218,13 @@ line_field(char **p)
 	return s;
 }
 
+/* An address may begin as a comment does, but would be one when written. */
+int
+users_is_name(const char *addr)
+{
+	return addr[0] != '#';
+}
+
 /* No control characters but tabs, which a comment may have. */
 static int
 users_is_text(const char *s, size_t len)
@@ -245,7 +252,8 @@ users_line(struct conf *c, char *line, const char **why)
 	if (f[4] == NULL || line != NULL)
 		return NULL;
 	*why = "expected an address first";
-	if (addr_normalize(f[0], addr, sizeof(addr)) == -1)
+	if (addr_normalize(f[0], addr, sizeof(addr)) == -1 ||
+	    !users_is_name(addr))
 		return NULL;
 	*why = "expected - or disabled as flags";
 	if (strcmp(f[1], "-") != 0 && strcmp(f[1], "disabled") != 0)
@@ -410,6 +418,11 @@ users_write(const struct conf *c, const char *path)
 	char			*tmp = NULL, *copy = NULL;
 	int			 fd = -1, dfd = -1, saved;
 
+	TAILQ_FOREACH(u, &c->users, entry)
+		if (!users_is_name(u->name)) {
+			errno = EINVAL;
+			return -1;
+		}
 	if (asprintf(&tmp, "%s.XXXXXXXXXX", path) == -1)
 		return -1;
 	if ((copy = strdup(path)) == NULL || (fd = mkstemp(tmp)) == -1)

@@ -22,9 +22,11 @@
  * is an error with its number in errbuf: -1.  Missing file: -1, ENOENT.
  */
 int	 users_read(struct conf *, const char *path, char *errbuf, size_t);
+/* Can this (normalized) address be a user's name?  Not one that begins with #. */
+int	 users_is_name(const char *);
 /*
  * Writes the whole table durably, mode 0600; as root for the owner that it
- * had.  0, or -1 and errno: then the old one is still there, unless it was
+ * had.  0, or -1 and errno (EINVAL: a name): then the old one is still there, unless it was
  * the last sync that failed.
  */
 int	 users_write(const struct conf *, const char *path);

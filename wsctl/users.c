@@ -141,6 +141,10 @@ user_options(struct user_cmd *u, int argc, char **argv, int has_address)
 		warnx("%s: expected user@domain", argv[optind]);
 		return -1;
 	}
+	if (has_address && !users_is_name(u->name)) {
+		warnx("%s: a user's name cannot begin with #", u->name);
+		return -1;
+	}
 	return 0;
 }
 

@@ -65,6 +65,8 @@ static const struct {
 	{ "a@a.test:-:-:*:*\r\r\n", CONTROL },
 	{ "\xef\xbb\xbf" "a@a.test:-:-:*:*\n",
 	    "line 1: expected an address first" },
+	/* Written again, it would be a comment. */
+	{ " #a@a.test:-:-:*:*\n", "line 1: expected an address first" },
 	{ "::::\n", "line 1: expected an address first" },
 	{ ":\n", "line 1: expected name:flags:quota:text:mac" },
 };
@@ -197,6 +199,11 @@ test_round(void)
 	ok(conf_user(d, "carol@a.test") == NULL, "nobody else");
 	is_int(users_write(c, "no/such/dir"), -1, "no directory: an error");
 	is_int(errno, ENOENT, "ENOENT");
+	free(u->name);
+	u->name = strdup("#bob@a.test");
+	is_int(users_write(d, TABLE), -1, "a user that would be a comment");
+	is_int(errno, EINVAL, "EINVAL");
+	is_int(files_here(), 1, "nothing is left beside the table");
 	conf_free(c);
 	conf_free(d);
 }

@@ -26,6 +26,7 @@ is "$(code wsctl -u users user add bob@a.test </dev/null)" 66 \
     'no terminal to ask'
 is "$(code add secret 'bob')" 64 'an address is asked for'
 is "$(code add secret 'b ob@a.test')" 64 'a right one'
+is "$(code add secret '#bob@a.test')" 64 'whose line is no comment'
 ok 'a second user' add secret bob@a.test
 is "$(wsctl -u users user list)" 'name          state    quota
 alice@a.test  enabled  default
