@@ -6,8 +6,17 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 : "${SECONDS_EACH=20}"
-[ $# -gt 0 ] || set -- http soap msg pki
-mkdir -p corpus/http corpus/soap corpus/msg corpus/pki found
+[ $# -gt 0 ] || set -- http soap msg pki users conf
+mkdir -p corpus/http corpus/soap corpus/msg corpus/pki corpus/users \
+    corpus/conf found
+
+# Files that are written for each input: in memory, where that can be had.
+tmp=/dev/shm
+[ -d $tmp ] && [ -w $tmp ] || tmp=${TMPDIR:-/tmp}
+TMPDIR=$(mktemp -d "$tmp/ws-fuzz.XXXXXXXX") || exit 1
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # The fixtures and the manual's examples, as each target wants them.
 for f in ../xml/*.xml; do
@@ -33,12 +42,39 @@ if command -v openssl >/dev/null; then
 	{ printf '\0'; openssl x509 -in corpus/pki/pem.tmp -outform DER; } >corpus/pki/der
 	rm -f corpus/pki/pem.tmp
 fi
+key=$(printf '%044d' 0 | sed 's/0$/=/')
+salt=$(printf '%024d' 0 | sed 's/00$/==/')
+{ echo "# users"; echo "alice@a.test:-:-:*:*"
+    echo "bob@a.test:disabled:500:\$scrypt\$ln=15,r=8,p=1\$$salt\$$key:pbkdf2-sha256\$600000\$$salt\$$key"; } >corpus/users/table
+printf 'carol@a.test:-:9223372036854775807:*:*\r\n\r\n#\tx\r\n' >corpus/users/crlf
+printf ' #dave@a.test:-:-:*:*\n' >corpus/users/comment
+cp ../config/*.in ../../etc/wsmtpd.conf corpus/conf
+cat >corpus/conf/all <<'EOF'
+p = "/ca.pem"; listen on 127.0.0.1 port 443; listen on ::1 port 443
+domain a.test {
+	certificate "/a.crt" \
+	key "/a.key"; tls certificate "/t.crt" key "/t.key"
+	client ca $p crl "/c"; quota 20G
+}
+trust ca $p crl "/c"; users "/u"; alias a@a.test to "b@b.test"
+alias "c@a.test" to { "d@a.test", e@b.test
+	"f@c.test" }
+route b.test to 127.0.0.1 port 4443; route "*" to hub.test port 1
+resolver ::1 port 53; queue retry min 10s max 10m jitter 5%
+queue ttl 2d; queue warn 1h; limit message-size 10M; limit hops 3
+spool "/s"; control socket "/c" read-only "/ro"; user soap "nobody"
+soap processes 3; sandbox required
+EOF
 
 status=0
 for t; do
+	opts=
+	[ ! -f "$t.dict" ] || opts="-dict=$t.dict"
+	# What the parser says of each input.
+	[ "$t" != conf ] || opts="$opts -close_fd_mask=2"
 	echo "fuzz_$t: $SECONDS_EACH s"
 	ASAN_OPTIONS=detect_leaks=1 ./fuzz_"$t" -max_total_time="$SECONDS_EACH" \
-	    -timeout=10 -rss_limit_mb=2048 -max_len=70000 -print_final_stats=1 \
+	    -timeout=10 -rss_limit_mb=2048 -max_len=70000 -print_final_stats=1 $opts \
 	    -artifact_prefix="found/$t-" "corpus/$t" >"found/$t.log" 2>&1 || {
 		echo "fuzz_$t: found something:"
 		tail -n 40 "found/$t.log"
