@@ -103,6 +103,13 @@ wstime_zone(const char **s, int *minutes)
 }
 
 int
+wstime_ok(int64_t ms)
+{
+	return ms >= wstime_days(1, 1, 1) * DAY &&
+	    ms < wstime_days(10000, 1, 1) * DAY;
+}
+
+int
 wstime_parse(const char *s, int64_t *ms)
 {
 	static const int mdays[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31,
@@ -137,8 +144,7 @@ wstime_parse(const char *s, int64_t *ms)
 	t = ((wstime_days(y, mo, d) * 24 + h) * 60 + mi - zone) * 60000 +
 	    sec * 1000 + frac;
 	/* Its year in UTC may be another one, which could not be written. */
-	if (t < wstime_days(1, 1, 1) * DAY ||
-	    t >= wstime_days(10000, 1, 1) * DAY)
+	if (!wstime_ok(t))
 		goto bad;
 	*ms = t;
 	return 0;

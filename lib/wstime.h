@@ -15,4 +15,7 @@ char	*wstime_format(int64_t ms, char *buf, size_t);	/* returns buf */
  */
 int	 wstime_parse(const char *, int64_t *ms);
 
+/* Can it be written, with a year that wstime_parse() takes? */
+int	 wstime_ok(int64_t ms);
+
 #endif /* WSTIME_H */

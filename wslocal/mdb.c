@@ -157,7 +157,13 @@ mdb_user_get(struct mdb *db, struct store_txn *txn, const char *name,
 	u->messages = rbuf_u32(&r);
 	u->octets = rbuf_u64(&r);
 	u->received = rbuf_i64(&r);
-	return mdb_record_end(&r);
+	if (mdb_record_end(&r) == -1)
+		return -1;
+	if (u->uid != 0 && u->floor <= u->change && u->change <= INT64_MAX &&
+	    wstime_ok(u->received))
+		return 0;
+	errno = EILSEQ;
+	return -1;
 }
 
 int
@@ -249,8 +255,12 @@ mdb_hdr_read(const struct store_val *v, struct mdb_hdr *h)
 	h->h.sender = rbuf_str(&r, MDB_STR_MAX);
 	h->h.subject = rbuf_str(&r, MDB_STR_MAX);
 	h->h.msgid = rbuf_str(&r, MDB_STR_MAX);
-	if (mdb_record_end(&r) == 0)
-		return 0;
+	if (mdb_record_end(&r) == 0) {
+		if (h->h.id != 0 && wstime_ok(h->h.timestamp) &&
+		    wstime_ok(h->h.received))
+			return 0;
+		errno = EILSEQ;
+	}
 	mdb_hdr_free(h);
 	return -1;
 }
@@ -347,7 +357,13 @@ mdb_chg_read(const struct store_val *v, int *kind, uint32_t *id)
 		return -1;
 	*kind = rbuf_u8(&r);
 	*id = rbuf_u32(&r);
-	return mdb_record_end(&r);
+	if (mdb_record_end(&r) == -1)
+		return -1;
+	/* What is not new is told to be gone. */
+	if ((*kind == MDB_NEW || *kind == MDB_DELETED) && *id != 0)
+		return 0;
+	errno = EILSEQ;
+	return -1;
 }
 
 int

@@ -158,7 +158,9 @@ qdb_msg_read(const struct store_val *v, struct qdb_msg *m)
 	m->sig_len = rbuf_u32(&r);
 	m->blob = rbuf_u32(&r);
 	rbuf_raw(&r, m->digest, sizeof(m->digest));
-	if (rbuf_end(&r) == 0)
+	if (rbuf_end(&r) == 0 && wstime_ok(m->arrival) &&
+	    wstime_ok(m->facts.timestamp) && m->blob <= 1 &&
+	    m->origin >= SUBMIT_USER && m->origin <= SUBMIT_BOUNCE)
 		return 0;
  fail:
 	if (errno != ENOMEM)
@@ -325,7 +327,8 @@ qdb_env_read(const struct store_val *v, struct qdb_env *e)
 	e->reason = rbuf_str(&r, QDB_STR_MAX);
 	e->host = rbuf_str(&r, QDB_STR_MAX);
 	if (rbuf_end(&r) == 0 && strchr(e->addr, '@') != NULL &&
-	    (e->state == QE_WAITING || e->state == QE_FAILED))
+	    (e->state == QE_WAITING || e->state == QE_FAILED) &&
+	    wstime_ok(e->next) && wstime_ok(e->last))
 		return 0;
 	if (errno != ENOMEM)
 		errno = EILSEQ;
