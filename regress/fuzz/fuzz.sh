@@ -6,9 +6,9 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 : "${SECONDS_EACH=20}"
-[ $# -gt 0 ] || set -- http soap msg pki users conf
+[ $# -gt 0 ] || set -- http soap msg pki users conf records
 mkdir -p corpus/http corpus/soap corpus/msg corpus/pki corpus/users \
-    corpus/conf found
+    corpus/conf corpus/records found
 
 # Files that are written for each input: in memory, where that can be had.
 tmp=/dev/shm
@@ -65,16 +65,45 @@ queue ttl 2d; queue warn 1h; limit message-size 10M; limit hops 3
 spool "/s"; control socket "/c" read-only "/ro"; user soap "nobody"
 soap processes 3; sandbox required
 EOF
+# Records in the order of fuzz_records.c, the integers 1.
+record() {
+	printf '%b' "$2" >"corpus/records/$1"
+}
+none='\0000\0000\0000\0000'
+one='\0000\0000\0000\0001'
+eight=$none$one
+str=${one}a
+hash=$(printf '%032d' 0)
+v='\0001'
+facts=$v$eight$one$one$eight$str$str$str$str$str$eight$one$hash$one$one
+record msg "\0000$facts$one$hash"
+record msg-inline "\0000$facts$none$hash"
+record env "\0001$v$eight$one$v$one$one$one$eight$eight\0000\0000\0000\0003a@b$str$str$str"
+record dedup "\0002$v$eight$eight$hash"
+record replay "\0003$v$eight"
+record key "\0004$eight$one"
+record user "\0005$v$one$one$eight$eight$one$eight$eight"
+record uid "\0006$v$one"
+record hdr "\0007$v$one$hash$one$one$eight$eight$one$str$str$str"
+record chg "\0010$v$v$one"
+record body "\0011$v$one$one$one$none$none${hash}bs"
+record body-blob "\0011$v$one$one$one$eight$hash"
+record sum "\0012$v$eight"
+record seen "\0012$v$eight$one"
 
 status=0
 for t; do
-	opts=
-	[ ! -f "$t.dict" ] || opts="-dict=$t.dict"
-	# What the parser says of each input.
-	[ "$t" != conf ] || opts="$opts -close_fd_mask=2"
+	dict=
+	quiet=
+	[ ! -f "$t.dict" ] || dict=-dict=$t.dict
+	# What is said of each input.
+	case $t in
+	conf|records)	quiet=-close_fd_mask=2 ;;
+	esac
 	echo "fuzz_$t: $SECONDS_EACH s"
 	ASAN_OPTIONS=detect_leaks=1 ./fuzz_"$t" -max_total_time="$SECONDS_EACH" \
-	    -timeout=10 -rss_limit_mb=2048 -max_len=70000 -print_final_stats=1 $opts \
+	    -timeout=10 -rss_limit_mb=2048 -max_len=70000 -print_final_stats=1 \
+	    ${dict:+"$dict"} ${quiet:+"$quiet"} \
 	    -artifact_prefix="found/$t-" "corpus/$t" >"found/$t.log" 2>&1 || {
 		echo "fuzz_$t: found something:"
 		tail -n 40 "found/$t.log"
