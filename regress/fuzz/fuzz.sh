@@ -6,9 +6,9 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 : "${SECONDS_EACH=20}"
-[ $# -gt 0 ] || set -- http soap msg pki users conf records
+[ $# -gt 0 ] || set -- http soap msg pki users conf records dns
 mkdir -p corpus/http corpus/soap corpus/msg corpus/pki corpus/users \
-    corpus/conf corpus/records found
+    corpus/conf corpus/records corpus/dns found
 
 # Files that are written for each input: in memory, where that can be had.
 tmp=/dev/shm
@@ -90,6 +90,14 @@ record body "\0011$v$one$one$one$none$none${hash}bs"
 record body-blob "\0011$v$one$one$one$eight$hash"
 record sum "\0012$v$eight"
 record seen "\0012$v$eight$one"
+
+# _wsemail._tcp.a.test: two servers, the name compressed; and no service.
+question='\0010_wsemail\0004_tcp\0001a\0004test\0000\0000\0041\0000\0001'
+rr='\0300\0014\0000\0041\0000\0001\0000\0000\0000\0074'
+head='\0000\0001\0201\0200\0000\0001\0000'
+tail='\0000\0000\0000\0000'
+printf '%b' "$head\0002$tail$question$rr\0000\0014\0000\0001\0000\0001\0001\0273\0003mx1\0300\0032$rr\0000\0014\0000\0001\0000\0000\0001\0273\0003mx2\0300\0032" >corpus/dns/two
+printf '%b' "$head\0001$tail$question$rr\0000\0007\0000\0000\0000\0000\0000\0000\0000" >corpus/dns/none
 
 status=0
 for t; do
