@@ -548,7 +548,9 @@ admin_show_rcpts(struct admin *a, struct wbuf *w, uint64_t qid)
 	qdb_env_key(key, qid, 0);
 	for (ret = store_seek_ge(c, key, sizeof(key), &k, &v); ret == 0;
 	    ret = store_next(c, &k, &v)) {
-		if (qdb_key_read(&k, &is, &rno) == -1 || is != qid)
+		if (qdb_key_read(&k, &is, &rno) == -1)
+			continue;
+		if (is != qid)
 			break;
 		if (qdb_env_read(&v, &e) == -1)
 			continue;

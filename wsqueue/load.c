@@ -43,7 +43,7 @@ static int	 load_keep(uint64_t, void *);
 static int	 load_last(struct queue *, uint64_t *);
 static void	 load_turn(evutil_socket_t, short, void *);
 static int	 load_next_qid(struct queue *, uint64_t, uint64_t *, int *);
-static int	 load_first_of(struct store_table *, const void *, size_t,
+static int	 load_first_of(struct store_table *, int, const void *, size_t,
 		    uint64_t *);
 static int	 load_one(struct loader *, uint64_t, int);
 static int	 load_envs(struct loading *);
@@ -94,9 +94,11 @@ load_last(struct queue *q, uint64_t *last)
 	for (i = 0; i < 2; i++) {
 		if ((c = store_cursor(t[i], NULL)) == NULL)
 			return -1;
-		ret = store_seek_le(c, key, sizeof(key), &k, NULL);
-		if (ret == 0 && qdb_key_read(&k, &qid,
-		    i == 0 ? NULL : &rno) == 0 && qid > *last)
+		for (ret = store_seek_le(c, key, sizeof(key), &k, NULL);
+		    ret == 0; ret = store_prev(c, &k, NULL))
+			if (qdb_key_read(&k, &qid, i == 0 ? NULL : &rno) == 0)
+				break;
+		if (ret == 0 && qid > *last)
 			*last = qid;
 		else if (ret == -1 && errno != ENOENT) {
 			store_cursor_close(c);
@@ -150,22 +152,27 @@ load_stop(struct queue *q)
 	q->loader = NULL;
 }
 
-/* The first id at or after the key; 1 found, 0 none, -1. */
+/*
+ * The first id at or after the key; 1 found, 0 none, -1.  A key that is none
+ * is passed over: nothing could ask for its record.
+ */
 static int
-load_first_of(struct store_table *t, const void *key, size_t len,
+load_first_of(struct store_table *t, int is_env, const void *key, size_t len,
     uint64_t *qid)
 {
 	struct store_cursor	*c;
 	struct store_val	 k;
-	struct rbuf		 r;
+	uint32_t		 rno;
 	int			 ret;
 
 	if ((c = store_cursor(t, NULL)) == NULL)
 		return -1;
-	ret = store_seek_ge(c, key, len, &k, NULL);
-	if (ret == 0) {
-		rbuf_init(&r, k.p, k.len);
-		*qid = rbuf_u64(&r);
+	for (ret = store_seek_ge(c, key, len, &k, NULL); ret == 0;
+	    ret = store_next(c, &k, NULL)) {
+		if (qdb_key_read(&k, qid, is_env ? &rno : NULL) == 0)
+			break;
+		log_warnx("queue: a key of table %s does not read",
+		    is_env ? "env" : "msg");
 	}
 	store_cursor_close(c);
 	if (ret == -1)
@@ -182,8 +189,8 @@ load_next_qid(struct queue *q, uint64_t from, uint64_t *qid, int *has_msg)
 	int		ra, rb;
 
 	qdb_msg_key(key, from);
-	ra = load_first_of(q->db.msg, key, sizeof(key), &a);
-	rb = load_first_of(q->db.env, key, sizeof(key), &b);
+	ra = load_first_of(q->db.msg, 0, key, sizeof(key), &a);
+	rb = load_first_of(q->db.env, 1, key, sizeof(key), &b);
 	if (ra == -1 || rb == -1)
 		return -1;
 	if (ra == 0 && rb == 0)
@@ -309,7 +316,9 @@ load_envs(struct loading *ld)
 	qdb_env_key(key, ld->qid, 0);
 	for (ret = store_seek_ge(c, key, sizeof(key), &k, &v); ret == 0;
 	    ret = store_next(c, &k, &v)) {
-		if (qdb_key_read(&k, &qid, &rno) == -1 || qid != ld->qid)
+		if (qdb_key_read(&k, &qid, &rno) == -1)
+			continue;
+		if (qid != ld->qid)
 			break;
 		if (load_env(ld, rno, &v) == -1) {
 			store_cursor_close(c);

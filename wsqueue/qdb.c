@@ -101,7 +101,7 @@ qdb_env_key(uint8_t key[QDB_ENV_KEY], uint64_t qid, uint32_t rno)
 	key[11] = (uint8_t)rno;
 }
 
-/* A key of msg (rno NULL) or env. */
+/* A key of msg (rno NULL) or env.  Ids begin at 1; after the last is none. */
 int
 qdb_key_read(const struct store_val *v, uint64_t *qid, uint32_t *rno)
 {
@@ -111,7 +111,7 @@ qdb_key_read(const struct store_val *v, uint64_t *qid, uint32_t *rno)
 	*qid = rbuf_u64(&r);
 	if (rno != NULL)
 		*rno = rbuf_u32(&r);
-	if (rbuf_end(&r) == -1) {
+	if (rbuf_end(&r) == -1 || *qid == 0 || *qid == UINT64_MAX) {
 		errno = EILSEQ;
 		return -1;
 	}

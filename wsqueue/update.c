@@ -285,8 +285,11 @@ update_write_adds(struct update *u, struct store_txn *txn,
 	qdb_env_key(key, u->qid, UINT32_MAX);
 	if ((c = store_cursor(u->q->db.env, txn)) == NULL)
 		return -1;
-	ret = store_seek_le(c, key, sizeof(key), &k, NULL);
-	if (ret == 0 && qdb_key_read(&k, &qid, &rno) == 0 && qid == u->qid)
+	for (ret = store_seek_le(c, key, sizeof(key), &k, NULL); ret == 0;
+	    ret = store_prev(c, &k, NULL))
+		if (qdb_key_read(&k, &qid, &rno) == 0)
+			break;
+	if (ret == 0 && qid == u->qid)
 		rno++;
 	else
 		rno = 0;

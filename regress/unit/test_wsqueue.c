@@ -20,6 +20,7 @@
 #include "log.h"
 #include "msg_local.h"
 #include "msg_queue.h"
+#include "qdb.h"
 #include "tap.h"
 #include "testdir.h"
 #include "wsemail.h"
@@ -113,6 +114,8 @@ static void	 test_removal_race(void);
 static void	 test_reload(void);
 static void	 test_quarantine(void);
 static int	 damage_table(const char *, const char *);
+static int	 put_key(const char *, const void *, size_t);
+static void	 test_bad_key(void);
 static void	 test_bad_record(void);
 static void	 test_bad_peer(void);
 static void	 test_many(void);
@@ -1298,6 +1301,56 @@ damage_table(const char *file, const char *text)
 	return ret;
 }
 
+/* A record under a key that is none, while nobody has the store open. */
+static int
+put_key(const char *table, const void *key, size_t len)
+{
+	struct store		*s;
+	struct store_table	*t;
+	struct store_txn	*txn;
+	int			 ret = -1;
+
+	if ((s = store_open(".", QDB_CACHE, QDB_FORMAT)) == NULL)
+		return -1;
+	if ((t = store_table(s, table)) != NULL &&
+	    (txn = store_begin(s)) != NULL &&
+	    store_put(t, txn, key, len, "x", 1) == 0)
+		ret = store_commit(txn, 1);
+	store_close(s);
+	return ret;
+}
+
+/* Keys of another length, and the ids that are none, are passed over. */
+static void
+test_bad_key(void)
+{
+	static const uint8_t	 ff[QDB_ENV_KEY] = { 0xff, 0xff, 0xff, 0xff,
+				    0xff, 0xff, 0xff, 0xff };
+	static const char *const tables[] = { "msg", "env" };
+	struct mail		 ml = { SUBMIT_USER, ALICE,
+				    "bk@capricorn.test", ALICE, { BOB }, 1,
+				    0, 0, NULL, 0 };
+	size_t			 i;
+
+	is_int(command(CTL_PAUSE, "local", NULL), 0, "pause");
+	is_int(submit(&ml), ST_OK, "accepted");
+	is_int(kid_stop(&kid), 0, "stopped");
+	down(&soap);
+	down(&local);
+	down(&control);
+	for (i = 0; i < nitems(tables); i++) {
+		ok(put_key(tables[i], "", 1) == 0 &&
+		    put_key(tables[i], "\0\0\0\0\0\0\0\0\0\0\0\0", 13) == 0 &&
+		    put_key(tables[i], "x", 1) == 0, "keys of no id");
+		is_int(put_key(tables[i], ff, i == 0 ? QDB_MSG_KEY :
+		    QDB_ENV_KEY), 0, "and one after which there is none");
+	}
+	start();
+	is_int(command(CTL_RESUME, "local", NULL), 0, "resume");
+	ok(delivered(BOB, ST_OK, ""), "all else is read, and delivered");
+	ok(empties(), "empty");
+}
+
 /* A record that does not read costs that record, at start and later. */
 static void
 test_bad_record(void)
@@ -1634,6 +1687,7 @@ main(void)
 	test_reload();
 	test_quarantine();
 	test_bad_record();
+	test_bad_key();
 	test_bad_peer();
 	test_many();
 	is_int(kid_stop(&kid), 0, "an orderly end");
