@@ -14,6 +14,7 @@
 /* Of a value: all eight and the reason are within TEXT_MAX. */
 #define VALUE_MAX	384
 #define REASON_MAX	896
+#define CUT		"..."
 
 static const char	*log_procname = "?";
 static int		 log_foreground = 1, log_verbosity;
@@ -170,14 +171,15 @@ fatalx(const char *fmt, ...)
 
 /*
  * Anything but printable ASCII, and within quotes the quote and the backslash,
- * becomes \ooo.  Not vis(3): libbsd and OpenBSD differ in strnvis()'s arguments.
+ * becomes \ooo; what does not fit is cut, with CUT at its end.  Not vis(3):
+ * libbsd and OpenBSD differ in strnvis()'s arguments.
  */
 static void
 log_escape(char *dst, size_t size, const char *s, int quoted)
 {
 	size_t	 n = 0;
 
-	for (; *s != '\0' && n + 5 < size; s++) {
+	for (; *s != '\0' && n + sizeof("\\ooo" CUT) <= size; s++) {
 		if (*s < 0x20 || *s >= 0x7f ||
 		    (quoted && (*s == '"' || *s == '\\')))
 			n += (size_t)snprintf(dst + n, size - n, "\\%03o",
@@ -185,7 +187,7 @@ log_escape(char *dst, size_t size, const char *s, int quoted)
 		else
 			dst[n++] = *s;
 	}
-	dst[n] = '\0';
+	strlcpy(dst + n, *s != '\0' ? CUT : "", size - n);
 }
 
 /*

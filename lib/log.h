@@ -33,7 +33,8 @@ __dead void fatalx(const char *, ...) __printflike(1, 2);
  * ev= id= msgid= peer= user= from= to= result= reason=
  * `id` is the request id (0: none).  Values are quoted when they
  * hold more than plain characters, with \\ooo for what does not print, and cut
- * when they are very long; secrets and bodies must never be passed.
+ * when they are very long, then with "..." at the end; secrets and bodies must
+ * never be passed.
  */
 struct log_ev {
 	const char	*ev;		/* accept, deliver, relay, bounce, ... */

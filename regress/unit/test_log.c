@@ -194,7 +194,11 @@ static void
 test_long(void)
 {
 	struct log_ev	 e;
-	char		 out[65536], text[5000], *p;
+	static const char *const names[] = { " ev=", " msgid=", " peer=",
+			    " user=", " from=", " to=", " result=",
+			    " reason=" };
+	char		 out[65536], text[5000], plain[1000], *p, *q;
+	size_t		 i, n;
 
 	memset(text, '\n', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
@@ -202,6 +206,8 @@ test_long(void)
 	log_warnx("%s", text);
 	end(out, sizeof(out));
 	ok(is_line(out), "a long text: one line");
+	ok(strcmp(out + strlen(out) - 8, "\\012...\n") == 0,
+	    "a mark where it is cut, no half of an octet before");
 	memset(&e, 0, sizeof(e));
 	e.ev = e.msgid = e.peer = e.user = e.from = e.to = text;
 	e.result = "permfail";
@@ -212,6 +218,30 @@ test_long(void)
 	ok(is_line(out), "long values: one line");
 	p = strstr(out, " result=");
 	is_str(p, " result=permfail reason=why\n", "the last fields are there");
+	ok(p != NULL && strncmp(p - 8, "\\012...\"", 8) == 0,
+	    "a value has the mark within its quotes");
+	for (i = 0, n = 0; i < nitems(names); i++) {
+		if ((q = strstr(out, names[i])) == NULL || q < out + n)
+			break;
+		n = (size_t)(q - out);
+	}
+	is_int((int64_t)i, (int64_t)nitems(names), "long fields in order");
+	memset(plain, 'a', sizeof(plain) - 1);
+	plain[sizeof(plain) - 1] = '\0';
+	memset(&e, 0, sizeof(e));
+	e.from = plain;
+	e.result = "ok";
+	begin();
+	log_event(&e);
+	end(out, sizeof(out));
+	ok(strstr(out, "aaaa... result=ok\n") != NULL, "also a plain one");
+	plain[300] = '\0';
+	begin();
+	log_event(&e);
+	end(out, sizeof(out));
+	ok(strstr(out, plain) != NULL && strstr(out, "...") == NULL,
+	    "none where nothing is cut");
+	e.from = text;
 	e.result = e.reason = text;
 	begin();
 	log_event(&e);
