@@ -3,6 +3,8 @@
 #include "compat.h"
 
 #include <err.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -13,6 +15,18 @@ int	 out_json;
 
 static void	 out_put(FILE *, struct wbuf *);
 
+/*
+ * Who reads a part and goes, as head(1), is no error: it ends as any program
+ * does for which SIGPIPE is not ignored.
+ */
+void
+out_failed(void)
+{
+	if (errno == EPIPE && signal(SIGPIPE, SIG_DFL) != SIG_ERR)
+		(void)raise(SIGPIPE);
+	err(EX_IOERR, "writing");
+}
+
 static void
 out_put(FILE *f, struct wbuf *w)
 {
@@ -21,7 +35,7 @@ out_put(FILE *f, struct wbuf *w)
 	/* Of nothing there is no data, which fwrite(3) may not get. */
 	if (w->len > 0 && fwrite(w->data, 1, w->len, f) != w->len &&
 	    f == stdout)
-		err(EX_IOERR, "writing");
+		out_failed();
 	wbuf_free(w);
 }
 

@@ -4,7 +4,6 @@
 
 #include <err.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +28,6 @@ static const struct command {
 };
 
 static const struct command *command_find(const char *);
-static int	 reader_gone(void);
 static int	 run(const struct account *, const struct command *, int,
 		    char **);
 static int	 with_account(const char *, const char *,
@@ -49,20 +47,6 @@ usage(void)
 	    "[-C certificate -K key] [-r resolver] [-s host[:port]] [-w file] "
 	    "address\n");
 	exit(EX_USAGE);
-}
-
-/*
- * Who reads a part and goes, as head(1), is no error: it ends as any program
- * does for which SIGPIPE is not ignored.
- */
-static int
-reader_gone(void)
-{
-	struct pollfd	 pfd = { .fd = STDOUT_FILENO, .events = POLLOUT };
-
-	(void)fflush(stdout);
-	return ferror(stdout) && poll(&pfd, 1, 0) == 1 &&
-	    (pfd.revents & POLLERR) != 0;
 }
 
 /* By name or an unambiguous beginning of it; NULL. */
@@ -175,15 +159,10 @@ main(int argc, char **argv)
 	free(rc);
 	/* Of a failure halfway only ferror(3) knows, and not why. */
 	errno = 0;
-	if (reader_gone()) {
-		(void)signal(SIGPIPE, SIG_DFL);
-		(void)raise(SIGPIPE);
-	}
 	if ((fflush(stdout) == EOF || ferror(stdout)) && code == 0) {
 		if (errno == 0)
 			errno = EIO;
-		fprintf(stderr, "wsmail: writing: %s\n", strerror(errno));
-		code = EX_IOERR;
+		out_failed();
 	}
 	return code;
 }

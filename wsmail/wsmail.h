@@ -112,6 +112,8 @@ void		 verdict_free(struct verdict *);
 extern int	 out_json;
 /* As textout_safe(): how many columns it took. */
 size_t		 out_text(FILE *, const char *, int lines);
+/* Standard output failed, errno says how: says so, and exits. */
+__dead void	 out_failed(void);
 void		 out_json_string(FILE *, const char *);
 
 /* The commands; each returns a sysexits code. */

@@ -12,6 +12,7 @@
 #include "msg_http.h"
 #include "msg_keys.h"
 #include "msg_local.h"
+#include "msg_plug.h"
 #include "msg_proc.h"
 #include "msg_queue.h"
 
@@ -48,6 +49,12 @@ MSG(bounce_job)
 MSG(proc_setup)
 MSG(proc_ready)
 MSG(ctl_req)
+MSG(plug_about)
+MSG(plug_table)
+MSG(plug_call)
+MSG(plug_verdict)
+MSG(plug_mail)
+MSG(plug_mail_result)
 
 static void
 fuzz_conf(struct rbuf *r)
@@ -92,7 +99,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_wait_req, fuzz_submit, fuzz_submit_result, fuzz_relay_job,
 		fuzz_relay_done, fuzz_bounce_job, fuzz_proc_setup,
 		fuzz_proc_ready, fuzz_ctl_req, fuzz_conf, fuzz_rows,
-		fuzz_stats,
+		fuzz_stats, fuzz_plug_about, fuzz_plug_table, fuzz_plug_call,
+		fuzz_plug_verdict, fuzz_plug_mail, fuzz_plug_mail_result,
 	};
 	struct rbuf	 r;
 

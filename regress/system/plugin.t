@@ -25,21 +25,10 @@ state() {
 	    sed -n "s/.*\"name\":\"$1\",\"state\":\"\([^\"]*\)\".*/\1/p"
 }
 is_state() { [ "$(state "$1")" = "$2" ]; }
-# post FILE USER: a request by hand
+# ext IDENTIFIER XML: what a plug-in answers alice, or what wsmail says
 ext() {
-	curl -sk --max-time 20 -H 'Content-Type: text/xml' \
-	    -H 'SOAPAction: "http://securitylab.cis.upenn.edu/WSEmail/ExecuteExtensionHandler"' \
-	    --data-binary "$(cat <<-END
-	<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Header>
-	<o:Security s:mustUnderstand="1" xmlns:o="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
-	 xmlns:u="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd">
-	<u:Timestamp><u:Created>$(date -u +%Y-%m-%dT%H:%M:%SZ)</u:Created><u:Expires>$(date -u -d '+60 seconds' +%Y-%m-%dT%H:%M:%SZ)</u:Expires></u:Timestamp>
-	<o:UsernameToken><o:Username>alice@capricorn.test</o:Username><o:Password Type="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText">$(cat capricorn/alice.password)</o:Password><o:Nonce>$(head -c 16 /dev/urandom | base64)</o:Nonce><u:Created>$(date -u +%Y-%m-%dT%H:%M:%SZ)</u:Created></o:UsernameToken>
-	</o:Security></s:Header><s:Body>
-	<w:ExecuteExtensionHandler xmlns:w="http://securitylab.cis.upenn.edu/WSEmail"><w:ext>$1</w:ext><w:args>$2</w:args></w:ExecuteExtensionHandler>
-	</s:Body></s:Envelope>
-	END
-	)" "https://127.0.0.1:$PORT_capricorn/wsemail"
+	printf '%s' "$2" | mail alice@capricorn -o json extension "$1" 2>&1 |
+	    sed 's/\\"/"/g'
 }
 
 inst_new capricorn "queue retry min 1s max 2s jitter 0%" \
@@ -205,7 +194,7 @@ is "$(outcome "$id")" "deliver ok" "it is"
 
 # --- extension requests -----------------------------------------------------
 like "$(ext urn:test:echo '<Who xmlns="urn:q"><word>w-x</word></Who>')" \
-    '<Who xmlns="urn:t">alice@capricorn.test 1 1 w' "it knows who asks"
+    '<Who xmlns="urn:t">alice@capricorn.test 2 1 w' "it knows who asks"
 like "$(ext urn:test:echo '<a xmlns="urn:q"><b c="1"/></a>')" \
     '<a xmlns="urn:q"><b c="1"></b></a>' "an answer of XML"
 like "$(ext urn:test:echo '<No/>')" 'you may not' "a refusal"
