@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "plugs.h"
+#include "textout.h"
 #include "wstime.h"
 
 #define PLUG_WINDOW	16	/* calls at one plug-in, from one caller */
@@ -56,6 +57,7 @@ static void	 chain_done(struct chain *, const struct plug_verdict *,
 static void	 chain_skip(struct chain *);
 static void	 chain_defer(struct chain *, const char *why);
 static void	 chain_settle(struct chain *);
+static void	 verdict_clean(struct plug_verdict *);
 static int	 verdict_fits(const struct chain *,
 		    const struct plug_verdict *);
 static void	 plugs_complain(struct plugs *, const struct plug_row *,
@@ -473,6 +475,13 @@ plugs_peer_down(struct plugs *ps, struct chan *ch)
 		if (pl == NULL || pl->row.state == PLUG_DISABLED)
 			chain_settle(c);
 	}
+	/*
+	 * One that is up and has no channel broke the protocol, or has died:
+	 * the parent knows which.
+	 */
+	pl = plugin_by_id(ps, ch->instance);
+	if (pl != NULL && pl->row.state == PLUG_UP && !ps->p->stopping)
+		plugs_complain(ps, &pl->row, "closed its channel");
 	plugs_push(ps);
 }
 
@@ -502,6 +511,23 @@ verdict_fits(const struct chain *c, const struct plug_verdict *v)
 		    v->what == VERDICT_DEFER;
 	return v->what != VERDICT_RESULT && (v->what != VERDICT_REPLACE ||
 	    c->interface == PLUG_SENDING);
+}
+
+/* Its text goes into XML and to people: one line of characters. */
+static void
+verdict_clean(struct plug_verdict *v)
+{
+	uint32_t	 cp;
+	size_t		 n;
+	char		*s;
+
+	for (s = v->text; *s != '\0'; s += n) {
+		if ((n = textout_utf8(s, &cp)) == 0 || cp < ' ' ||
+		    (cp >= 0x7f && cp < 0xa0) || cp == 0xfffe || cp == 0xffff) {
+			memset(s, '?', n == 0 ? 1 : n);
+			n = n == 0 ? 1 : n;
+		}
+	}
 }
 
 /* The parent ends it, and judges whether it may come again. */
@@ -543,6 +569,7 @@ plugs_verdict(struct plugs *ps, struct chan *ch, struct imsg *imsg)
 		chain_defer(c, "gave no verdict");
 	} else {
 		ps->nverdicts++;
+		verdict_clean(&v);
 		chain_done(c, &v, &pl->row);
 	}
 	plug_verdict_free(&v);

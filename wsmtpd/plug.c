@@ -254,7 +254,8 @@ plug_died(struct child *ch, int asked, const char *how)
 		plug_tell(pl->pp, NULL);
 		return 0;
 	}
-	if (pl->error[0] == '\0' || !pl->failed)
+	/* What a caller complained of, but not where it died by itself. */
+	if (!pl->failed || strstr(how, "signal 9 ") == NULL)
 		strlcpy(pl->error, how, sizeof(pl->error));
 	plug_note_failure(pl);
 	if (pl->tripped)

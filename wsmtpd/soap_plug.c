@@ -17,6 +17,7 @@
 #include "wstime.h"
 
 #define MAIL_TIMEOUT	90	/* s */
+#define MAIL_INFLIGHT	64	/* of one plug-in */
 #define MAIL_TOKEN	16	/* octets of a MessageId made from a key */
 
 struct plugmail {
@@ -31,6 +32,7 @@ struct plugmail {
 	TAILQ_ENTRY(plugmail) entry;
 };
 
+static int	 mail_too_many(const struct soap *, const struct chan *);
 static int	 mail_may(struct soap *, const struct plug_row *,
 		    const char *from);
 static const char *mail_read(struct plugmail *);
@@ -176,6 +178,17 @@ mail_read(struct plugmail *m)
 	return NULL;
 }
 
+static int
+mail_too_many(const struct soap *s, const struct chan *c)
+{
+	const struct plugmail	*m;
+	int			 n = 0;
+
+	TAILQ_FOREACH(m, &s->plugmails, entry)
+		n += m->chan == c;
+	return n > MAIL_INFLIGHT;
+}
+
 int
 plugmail_new(struct soap *s, struct chan *c, struct imsg *imsg)
 {
@@ -197,6 +210,10 @@ plugmail_new(struct soap *s, struct chan *c, struct imsg *imsg)
 	if (plug_mail_get(&rb, &m->mail) == -1) {
 		plugmail_free(m);
 		return -1;
+	}
+	if (mail_too_many(s, c)) {
+		mail_done(m, ST_TEMPFAIL, "too much mail at a time");
+		return 0;
 	}
 	strlcpy(m->name, row == NULL ? "" : row->name, sizeof(m->name));
 	if (row == NULL || addr_normalize(m->mail.from, from, sizeof(from)) ==

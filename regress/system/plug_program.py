@@ -113,6 +113,16 @@ def main():
                     return
                 elif kind == CALL:
                     _, subject = call(Reader(payload))
+                    if subject == "channel":
+                        c.sock.sendall(b"\xff" * 100)
+                        continue
+                    if subject == "raw":
+                        c.send(VERDICT, number, struct.pack(">II", REFUSE, 550) +
+                               struct.pack(">I", 9) + b"\1\2\x1b[2J\xff\n." + struct.pack(">I", 0))
+                        continue
+                    if subject == "short":
+                        c.send(VERDICT, number, struct.pack(">II", REFUSE, 550) + struct.pack(">I", 99) + b"x")
+                        continue
                     refuse = subject == options.get("refuse")
                     c.send(VERDICT, number, struct.pack(
                         ">II", REFUSE if refuse else CONTINUE, 550 if refuse else 0) +

@@ -160,6 +160,23 @@ like "$(mail alice@capricorn send -s 'not this' erin@capricorn.test <large 2>&1)
     queued "a large one, whose payload is in a file"
 ok "is refused, too" wait_until 10 sh -c \
     "[ \$(grep -c 'by a program' capricorn/log) -ge 2 ]"
+like "$(outcome "$(say raw erin@capricorn.test)")" \
+    'permfail reason="\?\?\?\[2J\?\?\."' "a text that is none"
+ok "and the bounce can be read" wait_until 10 sh -c \
+    "wsmail -f capricorn/alice.rc list | grep -q 'Undelivered: raw'"
+for w in channel short; do
+	ok "it is up" wait_until 20 is_state python up
+	id=$(say $w erin@capricorn.test)
+	like "$(outcome "$id")" tempfail "$w: no message of ours"
+	ok "$w: its process is ended" wait_until 20 grep -q \
+	    'plug-in python closed its channel, says queue' capricorn/log
+	ctl capricorn remove "$(ctl capricorn -o json show queue | tr '{' '\n' |
+	    grep erin | head -n 1 | sed 's/.*"id":"\([0-9a-f]*\)".*/\1/')" \
+	    >/dev/null 2>&1 || :
+	sed 's/closed its channel, says/closed its channel, said/' \
+	    capricorn/log >log.seen
+	cat log.seen >capricorn/log
+done
 bad 'expected grant exec' "a program without its grant" "program $T/program"
 
 # --- what it can reach ------------------------------------------------------
