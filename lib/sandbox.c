@@ -557,7 +557,7 @@ calls_deny(scmp_filter_ctx ctx, enum sb_calls calls)
 
 	if (calls_add(ctx, no, calls_kernel, nitems(calls_kernel)) == -1)
 		return -1;
-	if (calls == CALLS_PARENT)
+	if (calls != CALLS_STORE && calls != CALLS_LOAD && calls != CALLS_EXEC)
 		return 0;
 	if (calls_add(ctx, no, calls_talk, nitems(calls_talk)) == -1)
 		return -1;
