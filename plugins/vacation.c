@@ -306,7 +306,7 @@ turn_on(struct wsp *w, struct wsp_call *c, const char *user)
 			    "octets");
 			return;
 		}
-		strcpy(subject, s);
+		snprintf(subject, sizeof(subject), "%s", s);
 	}
 	if ((s = wsp_arg(c, "Body")) == NULL || *s == '\0' ||
 	    strlen(s) > BODY_MAX) {
@@ -332,7 +332,7 @@ escape(const char *s)
 
 	for (; out != NULL && *s != '\0'; s++) {
 		if (*s == '&' || *s == '<' || *s == '>')
-			p += sprintf(p, *s == '&' ? "&amp;" : *s == '<' ?
+			p = stpcpy(p, *s == '&' ? "&amp;" : *s == '<' ?
 			    "&lt;" : "&gt;");
 		else if (*s != '\r')
 			*p++ = *s;
@@ -397,7 +397,7 @@ extension(struct wsp *w, struct wsp_call *c)
 		wsp_refuse(c, 553, "for users of this server");
 		return;
 	}
-	strcpy(user, env->principal);
+	snprintf(user, sizeof(user), "%s", env->principal);
 	if (method == NULL)
 		method = "";
 	if (strcmp(method, "On") == 0)
