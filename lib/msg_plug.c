@@ -227,6 +227,7 @@ plug_call_put(struct wbuf *b, const struct plug_call *c)
 		wbuf_str(b, c->rcpt[i].orig);
 	}
 	wbuf_bytes(b, c->body, c->body_len);
+	wbuf_bytes(b, c->sig, c->sig_len);
 }
 
 int
@@ -257,6 +258,7 @@ plug_call_get(struct rbuf *r, struct plug_call *c)
 		c->rcpt[i].orig = rbuf_str(r, ADDR_MAX);
 	}
 	c->body = rbuf_bytes(r, &c->body_len);
+	c->sig = rbuf_bytes(r, &c->sig_len);
 	if (rbuf_end(r) == 0)
 		return 0;
 	plug_call_free(c);

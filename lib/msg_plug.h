@@ -83,6 +83,8 @@ struct plug_call {
 	struct rcpt	*rcpt;		/* delivery: the one */
 	const uint8_t	*body;		/* theMessage, when it is shown; args */
 	size_t		 body_len;
+	const uint8_t	*sig;		/* delivery: its ds:Signature, as body */
+	size_t		 sig_len;
 };
 void	 plug_call_put(struct wbuf *, const struct plug_call *);
 int	 plug_call_get(struct rbuf *, struct plug_call *);

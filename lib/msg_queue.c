@@ -245,6 +245,7 @@ relay_job_put(struct wbuf *b, const struct relay_job *j)
 	wbuf_str(b, j->domain);
 	wbuf_str(b, j->msgid);
 	rcpts_put(b, j->rcpt, j->nrcpt);
+	wbuf_u32(b, j->flags);
 	wbuf_bytes(b, j->body, j->body_len);
 	wbuf_bytes(b, j->sig, j->sig_len);
 }
@@ -257,6 +258,7 @@ relay_job_get(struct rbuf *r, struct relay_job *j)
 	j->domain = rbuf_str(r, ADDR_MAX);
 	j->msgid = rbuf_str(r, MSGID_MAX);
 	j->rcpt = rcpts_get(r, &j->nrcpt);
+	j->flags = rbuf_u32(r);
 	j->body = rbuf_bytes(r, &j->body_len);
 	j->sig = rbuf_bytes(r, &j->sig_len);
 	if (rbuf_end(r) == 0)

@@ -95,6 +95,7 @@ struct relay_job {
 	char		*msgid;
 	uint32_t	 nrcpt;
 	struct rcpt	*rcpt;
+	uint32_t	 flags;		/* MessageFlags */
 	const uint8_t	*body;
 	size_t		 body_len;
 	const uint8_t	*sig;

@@ -345,6 +345,8 @@ chain_begin(struct chain *c, struct plugin *pl, uint32_t timeout,
 	    (int64_t)call->size > pl->row.size_max)) {
 		shown.body = NULL;
 		shown.body_len = 0;
+		shown.sig = NULL;
+		shown.sig_len = 0;
 	}
 	plug_call_put(&c->w, &shown);
 	c->state = CHAIN_WAITING;

@@ -129,7 +129,7 @@ soapenv_wsa(struct soapenv *e, const char *name, const char *value)
 
 void
 soapenv_delivery(struct soapenv *e, const char *kind, const char *from,
-    const char *to, const struct rcpt *rcpt, size_t n)
+    const char *to, const struct rcpt *rcpt, size_t n, int instant)
 {
 	struct wbuf	*w = &e->header;
 	size_t		 start = w->len, i;
@@ -151,6 +151,8 @@ soapenv_delivery(struct soapenv *e, const char *kind, const char *from,
 		xml_put_text(w, rcpt[i].addr);
 		wbuf_puts(w, "</x:Recipient>");
 	}
+	if (instant)
+		xml_put_elem(w, "x:Instant", "true");
 	wbuf_puts(w, "</x:Delivery>");
 	soapenv_add_part(e, "Delivery", w, start);
 }

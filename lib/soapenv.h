@@ -41,10 +41,10 @@ void	 soapenv_free(struct soapenv *);
 void	 soapenv_wsa(struct soapenv *, const char *name, const char *value);
 /*
  * The Delivery header; kind, from and to may be NULL.  rcpt[i].orig goes
- * into the `for` attribute when it is not empty.
+ * into the `for` attribute when it is not empty.  instant: as FLAG_INSTANT.
  */
 void	 soapenv_delivery(struct soapenv *, const char *kind, const char *from,
-	    const char *to, const struct rcpt *, size_t);
+	    const char *to, const struct rcpt *, size_t, int instant);
 /* <s:Body ...>, for who writes the rest of e->body himself. */
 void	 soapenv_body_open(struct soapenv *);
 /* Body with one element <w:op xmlns:w=ns>content</w:op>. */

@@ -357,7 +357,7 @@ call_compose(struct session *s, const char *ns, const char *op,
 		for (i = 0; rc != NULL && i < nto; i++)
 			rc[i].addr = (char *)to[i];
 		if (rc != NULL)
-			soapenv_delivery(&e, KIND_SUBMIT, NULL, NULL, rc, nto);
+			soapenv_delivery(&e, KIND_SUBMIT, NULL, NULL, rc, nto, 0);
 		free(rc);
 	}
 	soapenv_body(&e, ns, op, content);

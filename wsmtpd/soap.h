@@ -181,6 +181,8 @@ void	 request_drop_tree(struct request *);
 /* Text of an integer child: 1 found, 0 absent, -1 malformed or out of range. */
 int	 request_int(xmlNodePtr, const char *ns, const char *name, int64_t min,
 	    int64_t max, int64_t *);
+/* Delivery says that the message is an instant one. */
+int	 request_is_instant(const struct request *);
 
 /* --- soap_auth.c --- */
 void	 auth_start(struct request *);

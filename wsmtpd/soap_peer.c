@@ -142,6 +142,12 @@ peer_read(struct arrival *a)
 		peer_refuse(a, ST_BAD, why);
 		return -1;
 	}
+	if (request_is_instant(a->r) &&
+	    (a->msg.flags & FLAG_INSTANT) == 0) {
+		peer_refuse(a, ST_BAD, "Delivery says instant, the message "
+		    "does not");
+		return -1;
+	}
 	if (a->msg.sender == NULL || addr_normalize(a->msg.sender, a->sender,
 	    sizeof(a->sender)) == -1) {
 		peer_refuse(a, ST_BAD, "no Sender");

@@ -130,7 +130,7 @@ hop_compose(struct hop *hp)
 	soapenv_wsa(e, "Action", NS_WSE "/WSEmailSend");
 	soapenv_wsa(e, "MessageID", hp->uuid);
 	soapenv_delivery(e, KIND_RELAY, j->from_domain, j->domain, j->rcpt,
-	    j->nrcpt);
+	    j->nrcpt, (j->flags & FLAG_INSTANT) != 0);
 	soapenv_timestamp(e, wstime_now(),
 	    (unsigned int)soap_limit(hp->s, LIM_REQUEST_LIFETIME));
 	hp->whole = hp->again || !certs_acquainted(hp->s, j->from_domain,

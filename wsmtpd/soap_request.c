@@ -283,3 +283,17 @@ request_int(xmlNodePtr n, const char *ns, const char *name, int64_t min,
 		return 0;
 	return errstr == NULL ? 1 : -1;
 }
+
+int
+request_is_instant(const struct request *r)
+{
+	xmlNodePtr	 n = xml_child(r->w.delivery, NS_WSE2, "Instant");
+	char		*text = n != NULL ? xml_text(n, 64) : NULL;
+	int		 is;
+
+	/* xs:boolean; what reads as neither is not taken for it. */
+	is = text != NULL && (strcmp(text, "true") == 0 ||
+	    strcmp(text, "1") == 0);
+	free(text);
+	return is;
+}

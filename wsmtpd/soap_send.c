@@ -375,6 +375,8 @@ send_delivery(struct sending *sd)
 	    send_delivery_is(r, "To", r->domain,
 	    "Delivery is to another domain") == -1)
 		return -1;
+	if (request_is_instant(r))
+		sd->o.msg.flags |= FLAG_INSTANT;
 	for (n = xml_first(r->w.delivery); n != NULL; n = xml_next(n)) {
 		if (!xml_is(n, NS_WSE2, "Recipient"))
 			continue;

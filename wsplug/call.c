@@ -59,6 +59,10 @@ call_fill(struct wsp_call *c)
 		c->msg.xml = (const char *)q->body;
 		c->msg.xml_len = q->body_len;
 	}
+	if (q->sig_len > 0) {
+		c->msg.sig = (const char *)q->sig;
+		c->msg.sig_len = q->sig_len;
+	}
 	return 0;
 }
 

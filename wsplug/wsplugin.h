@@ -85,6 +85,9 @@ struct wsp_message {
 	/* theMessage; NULL without `grant bodies` or when it is too large. */
 	const char	*xml;
 	size_t		 xml_len;
+	/* delivery: its ds:Signature, by the sender's domain; as xml. */
+	const char	*sig;
+	size_t		 sig_len;
 };
 
 const struct wsp_env *wsp_env(const struct wsp_call *);

@@ -528,6 +528,7 @@ deliver_relay_part(struct load *l, struct chan *c, const char *from,
 	job.msgid = f->msgid;
 	job.nrcpt = f->n;
 	job.rcpt = f->rcpt;
+	job.flags = l->msg.facts.flags;
 	job.body = l->body;
 	job.body_len = l->msg.body_len;
 	job.sig = l->body + l->msg.body_len;

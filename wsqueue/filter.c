@@ -92,6 +92,8 @@ filter_start(struct queue *q, const struct qdb_msg *m,
 	call.rcpt = &rcpt;
 	call.body = body;
 	call.body_len = m->body_len;
+	call.sig = body + m->body_len;
+	call.sig_len = m->sig_len;
 	plug_call_put(&f->call, &call);
 	if (f->call.error) {
 		filter_free(f);

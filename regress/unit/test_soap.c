@@ -62,6 +62,7 @@ static struct {
 	const char	*kind, *from, *dto, *header;
 	struct rcpt	 rcpt[4];
 	size_t		 nrcpt;
+	int		 instant;
 	int64_t		 now;
 } q;
 
@@ -397,7 +398,8 @@ compose(const char *ns, const char *op, const char *content, struct wbuf *out)
 	if (q.messageid != NULL)
 		soapenv_wsa(&e, "MessageID", q.messageid);
 	if (q.nrcpt > 0)
-		soapenv_delivery(&e, q.kind, q.from, q.dto, q.rcpt, q.nrcpt);
+		soapenv_delivery(&e, q.kind, q.from, q.dto, q.rcpt, q.nrcpt,
+		    q.instant);
 	if (q.header != NULL)
 		wbuf_puts(&e.header, q.header);
 	if (q.login != NOBODY)
@@ -523,7 +525,7 @@ test_envelope(void)
 	ok(wss_digest(e.header.data, e.header.len, digest) == 0 &&
 	    memcmp(digest, e.ref[0].digest, 32) == 0, "wsa is canonical");
 	wbuf_free(&e.header);
-	soapenv_delivery(&e, KIND_RELAY, A, B, &rc, 1);
+	soapenv_delivery(&e, KIND_RELAY, A, B, &rc, 1, 0);
 	ok(wss_digest(e.header.data, e.header.len, digest) == 0 &&
 	    memcmp(digest, e.ref[1].digest, 32) == 0, "Delivery is canonical");
 	soapenv_timestamp(&e, wstime_now(), 300);
@@ -629,6 +631,19 @@ test_send(void)
 	q.kind = KIND_RELAY;
 	call(NS_WSE, "WSEmailSend", m);
 	says("a user's Delivery as a hop", 500, "another kind");
+	q.kind = NULL;
+	q.nrcpt = 1;
+	q.rcpt[0].addr = (char *)(uintptr_t)"bob@" A;
+	q.instant = 1;
+	call(NS_WSE, "WSEmailSend", "<theMessage xmlns=\"" NS_WSE "\">"
+	    "<Recipients><string>bob@" A "</string></Recipients>"
+	    "</theMessage>");
+	says("Instant in Delivery", 200, ">200<");
+	rbuf_init(&r, last_submit.data, last_submit.hdr.len);
+	submit_get(&r, &s);
+	ok(s.facts.flags == FLAG_INSTANT && memmem(s.body, s.body_len,
+	    "<MessageFlags>1<", 16) != NULL, "is the flag of the message");
+	submit_free(&s);
 
 	request();
 	queue_code = ST_NOUSER;
@@ -1137,6 +1152,9 @@ test_peer(void)
 	q.rcpt[0].orig = (char *)(uintptr_t)"";
 	q.nrcpt = 1;
 	hop_in("a good hop", 200, ">200<");
+	q.instant = 1;
+	hop_in("instant in Delivery, not in the message", 200, ">500<");
+	q.instant = 0;
 	q.dto = "elsewhere.test";
 	hop_in("DEST: Delivery/To is not here", 500, "FailedAuthentication");
 	q.dto = B;
