@@ -43,7 +43,6 @@ static void	 replied(struct wsp *, int, const char *, void *);
 static int	 parse_day(const char *, int64_t *);
 static void	 turn_on(struct wsp *, struct wsp_call *, const char *);
 static void	 status(struct wsp *, struct wsp_call *, const char *);
-static char	*escape(const char *);
 static char	*field(char **);
 
 static const char *const identifiers[] = { "urn:wsemail:2:vacation", NULL };
@@ -324,24 +323,6 @@ turn_on(struct wsp *w, struct wsp_call *c, const char *user)
 	status(w, c, user);
 }
 
-/* For XML; the caller frees. */
-static char *
-escape(const char *s)
-{
-	char	*out = malloc(strlen(s) * 5 + 1), *p = out;
-
-	for (; out != NULL && *s != '\0'; s++) {
-		if (*s == '&' || *s == '<' || *s == '>')
-			p = stpcpy(p, *s == '&' ? "&amp;" : *s == '<' ?
-			    "&lt;" : "&gt;");
-		else if (*s != '\r')
-			*p++ = *s;
-	}
-	if (out != NULL)
-		*p = '\0';
-	return out;
-}
-
 static void
 status(struct wsp *w, struct wsp_call *c, const char *user)
 {
@@ -366,8 +347,8 @@ status(struct wsp *w, struct wsp_call *c, const char *user)
 	from = field(&p);
 	until = field(&p);
 	if (p != NULL) {
-		subject = escape(field(&p));
-		body = p == NULL ? NULL : escape(p);
+		subject = wsp_escape(field(&p));
+		body = p == NULL ? NULL : wsp_escape(p);
 	}
 	if (subject != NULL && body != NULL)
 		len = asprintf(&xml, "<Vacation xmlns=\"urn:wsemail:2:vacation"

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sysexits.h>
 #include <tls.h>
 
@@ -37,6 +38,7 @@ struct conn {
 	int			 fd;
 	int			 used;		/* an exchange was made on it */
 	char			 authority[300];
+	time_t		 timeout;	/* s, of the socket */
 };
 
 struct lookup {
@@ -364,11 +366,37 @@ conn_settimeout(struct conn *c, unsigned int seconds)
 {
 	struct timeval	 tv = { .tv_sec = (time_t)seconds };
 
+	c->timeout = (time_t)seconds;
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
 }
 
-/* The socket blocks, so "want" means that its time-out passed. */
+static time_t
+conn_now(void)
+{
+	struct timespec	 ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+/*
+ * The socket blocks, so "want" means that its time-out passed, or that the
+ * process was stopped and goes on: signal(7).
+ */
+static ssize_t
+conn_tls_read(struct conn *c, void *buf, size_t size)
+{
+	time_t	 end = conn_now() + c->timeout;
+	ssize_t	 n;
+
+	do
+		n = tls_read(c->tls, buf, size);
+	while ((n == TLS_WANT_POLLIN || n == TLS_WANT_POLLOUT) &&
+	    conn_now() < end);
+	return n;
+}
+
 static int
 conn_write(struct conn *c, const void *data, size_t len)
 {
@@ -394,7 +422,7 @@ conn_read(struct conn *c, struct http_msg *m)
 	int		 r;
 
 	for (;;) {
-		n = tls_read(c->tls, buf, sizeof(buf));
+		n = conn_tls_read(c, buf, sizeof(buf));
 		if (n <= 0 && got == 0 && n != TLS_WANT_POLLIN)
 			return 1;
 		if (n == 0 && http_eof(m) == 0)

@@ -12,8 +12,6 @@
 #define EXT_TIMEOUT	360	/* s: a plug-in may hold a request */
 #define EXT_MAX		(32U << 20)
 
-static int	 ext_element(struct wbuf *, const char *, const char *, int,
-		    char **);
 static int	 ext_stdin(struct wbuf *);
 static int	 ext_is_name(const char *);
 static void	 ext_print(xmlNodePtr);
@@ -31,10 +29,9 @@ ext_is_name(const char *s)
 	    == '\0';
 }
 
-/* <method xmlns="identifier"><name>value</name>...</method> */
-static int
-ext_element(struct wbuf *w, const char *ns, const char *method, int argc,
-    char **argv)
+int
+extension_put(struct wbuf *w, const char *ns, const char *method, int argc,
+    char *const *argv)
 {
 	char	*eq;
 	int	 i;
@@ -44,9 +41,14 @@ ext_element(struct wbuf *w, const char *ns, const char *method, int argc,
 		    method);
 		return EX_USAGE;
 	}
-	wbuf_printf(w, "<%s xmlns=\"", method);
-	xml_put_attr(w, ns);
-	wbuf_puts(w, "\">");
+	wbuf_printf(w, "<%s", method);
+	/* The prototype's identifiers are no URIs, as a namespace must be. */
+	if (strchr(ns, ':') != NULL) {
+		wbuf_puts(w, " xmlns=\"");
+		xml_put_attr(w, ns);
+		wbuf_u8(w, '"');
+	}
+	wbuf_u8(w, '>');
 	for (i = 0; i < argc; i++) {
 		if ((eq = strchr(argv[i], '=')) != NULL)
 			*eq = '\0';
@@ -130,6 +132,27 @@ ext_print(xmlNodePtr root)
 }
 
 int
+extension_call(struct session *s, const char *ext, const struct wbuf *args,
+    struct answer *a, xmlNodePtr *result)
+{
+	struct wbuf	 w = { 0 };
+	int		 code;
+
+	*result = NULL;
+	xml_put_elem(&w, "w:ext", ext);
+	wbuf_puts(&w, "<w:args>");
+	wbuf_raw(&w, args->data, args->len);
+	wbuf_puts(&w, "</w:args>");
+	code = call(s, NS_WSE, "ExecuteExtensionHandler", &w, NULL, 0,
+	    EXT_TIMEOUT, a);
+	wbuf_free(&w);
+	if (code == 0)
+		*result = xml_first(xml_child(a->op, NS_WSE,
+		    "ExecuteExtensionHandlerResult"));
+	return code;
+}
+
+int
 cmd_extension(struct session *s, int argc, char **argv)
 {
 	struct wbuf	 w = { 0 };
@@ -139,15 +162,10 @@ cmd_extension(struct session *s, int argc, char **argv)
 
 	if (argc < 2 || argv[1][0] == '-')
 		usage();
-	xml_put_elem(&w, "w:ext", argv[1]);
-	wbuf_puts(&w, "<w:args>");
-	code = argc == 2 ? ext_stdin(&w) : ext_element(&w, argv[1], argv[2],
+	code = argc == 2 ? ext_stdin(&w) : extension_put(&w, argv[1], argv[2],
 	    argc - 3, argv + 3);
-	wbuf_puts(&w, "</w:args>");
-	if (code == 0 && (code = call(s, NS_WSE, "ExecuteExtensionHandler", &w,
-	    NULL, 0, EXT_TIMEOUT, &a)) == 0) {
-		n = xml_first(xml_child(a.op, NS_WSE,
-		    "ExecuteExtensionHandlerResult"));
+	if (code == 0 && (code = extension_call(s, argv[1], &w, &a, &n)) ==
+	    0) {
 		if (n != NULL)
 			ext_print(n);
 		answer_free(&a);

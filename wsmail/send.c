@@ -13,7 +13,6 @@
 #include "msg_queue.h"
 #include "wsemail.h"
 #include "wsmail.h"
-#include "wsmsg.h"
 
 #define RCPT_MAX	1000
 
@@ -29,7 +28,6 @@ static int	 draft_options(struct draft *, const char *, int, char **);
 static int	 draft_add(char **, size_t *, const char *);
 static int	 draft_reply(struct session *, struct draft *);
 static int	 draft_body(struct draft *);
-static int	 draft_post(struct session *, struct draft *, struct answer *);
 static int	 send_result(struct answer *);
 static void	 send_refused(xmlNodePtr);
 static void	 draft_free(struct draft *);
@@ -67,8 +65,14 @@ draft_options(struct draft *d, const char *domain, int argc, char **argv)
 {
 	int	 ch, code;
 
-	while ((ch = getopt(argc, argv, "b:i:r:s:")) != -1) {
+	while ((ch = getopt(argc, argv, "DIb:i:r:s:")) != -1) {
 		switch (ch) {
+		case 'D':
+			d->m.flags |= FLAG_DELETE_UNDELIVERABLE;
+			break;
+		case 'I':
+			d->m.flags |= FLAG_INSTANT;
+			break;
 		case 'b':
 			if ((code = draft_add(d->bcc, &d->nbcc, optarg)) != 0)
 				return code;
@@ -174,28 +178,25 @@ draft_body(struct draft *d)
 	return 0;
 }
 
-/*
- * Posts, and once more with the same MessageId when the answer was lost:
- * the server recognises it, so that the message goes once.
- */
-static int
-draft_post(struct session *s, struct draft *d, struct answer *a)
+int
+message_post(struct session *s, const struct wsmsg *m, char *const *bcc,
+    size_t nbcc, struct answer *a)
 {
 	const char	**all;
 	struct wbuf	 w;
 	size_t		 i, n = 0;
 	int		 code, try;
 
-	if ((all = calloc(d->m.nrcpt + d->nbcc + 1, sizeof(*all))) == NULL)
+	if ((all = calloc(m->nrcpt + nbcc + 1, sizeof(*all))) == NULL)
 		return EX_OSERR;
-	if (d->nbcc > 0) {
-		for (i = 0; i < d->m.nrcpt; i++)
-			all[n++] = d->m.rcpt[i];
-		for (i = 0; i < d->nbcc; i++)
-			all[n++] = d->bcc[i];
+	if (nbcc > 0) {
+		for (i = 0; i < m->nrcpt; i++)
+			all[n++] = m->rcpt[i];
+		for (i = 0; i < nbcc; i++)
+			all[n++] = bcc[i];
 	}
 	wbuf_init(&w);
-	if (wsmsg_compose(&d->m, &w) == -1) {
+	if (wsmsg_compose(m, &w) == -1) {
 		fprintf(stderr, "wsmail: the message cannot be composed\n");
 		code = EX_OSERR;
 	} else {
@@ -305,7 +306,8 @@ cmd_send(struct session *s, int argc, char **argv)
 		if (d->m.msgid == NULL)
 			code = EX_OSERR;
 	}
-	if (code == 0 && (code = draft_post(s, d, &a)) == 0) {
+	if (code == 0 && (code = message_post(s, &d->m, d->bcc, d->nbcc,
+	    &a)) == 0) {
 		code = send_result(&a);
 		answer_free(&a);
 	}

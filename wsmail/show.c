@@ -10,19 +10,8 @@
 #include "mailfile.h"
 #include "wsemail.h"
 #include "wsmail.h"
-#include "wsmsg.h"
 #include "wstime.h"
 
-struct package {			/* a WSEmailPackage, taken apart */
-	int64_t		 id;
-	struct wsmsg	 msg;
-	struct wbuf	 m, sig;	/* canonical theMessage, ds:Signature */
-	struct verdict	 verdict;
-};
-
-static int	 package_read(const struct account *, xmlNodePtr,
-		    struct package *);
-static void	 package_free(struct package *);
 static int	 package_fetch(struct session *, const char *,
 		    struct package *);
 static void	 show_verdict(const struct package *, FILE *);
@@ -31,8 +20,7 @@ static void	 show_json(const struct package *);
 static void	 package_put(const struct package *, struct wbuf *);
 static int	 one_number(int, char **);
 
-/* Reads the package below n and judges its signature.  0 or sysexits code. */
-static int
+int
 package_read(const struct account *acc, xmlNodePtr n, struct package *p)
 {
 	const char	*why = "no theMessage";
@@ -61,7 +49,7 @@ package_read(const struct account *acc, xmlNodePtr n, struct package *p)
 	return 0;
 }
 
-static void
+void
 package_free(struct package *p)
 {
 	wsmsg_free(&p->msg);

@@ -19,9 +19,10 @@ static const struct command {
 } commands[] = {
 	{ "delete",	cmd_delete,	"id ..." },
 	{ "extension",	cmd_extension,	"identifier [method [name=text ...]]" },
+	{ "im",		cmd_im,		"[-D] [address ...]" },
 	{ "list",	cmd_list,	"[-b before] [-c change] [-n count] [-s since]" },
 	{ "save",	cmd_save,	"id file" },
-	{ "send",	cmd_send,	"[-b bcc] [-i message-id] [-r id] [-s subject] [recipient ...]" },
+	{ "send",	cmd_send,	"[-DI] [-b bcc] [-i message-id] [-r id] [-s subject] [recipient ...]" },
 	{ "show",	cmd_show,	"id" },
 	{ "verify",	cmd_verify,	"id | -f file" },
 	{ "wait",	cmd_wait,	"[-e] [-c change] [-t seconds]" },

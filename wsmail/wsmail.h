@@ -10,6 +10,7 @@
 #include "http.h"
 #include "pki.h"
 #include "wire.h"
+#include "wsmsg.h"
 #include "xml.h"
 
 enum auth { AUTH_MAC, AUTH_PASSWORD, AUTH_CERTIFICATE };
@@ -108,6 +109,35 @@ void		 verify_message(const struct account *, const char *sender,
 int		 verdict_good(const struct verdict *);
 void		 verdict_free(struct verdict *);
 
+/* show.c: a WSEmailPackage, taken apart and its signature judged. */
+struct package {
+	int64_t		 id;
+	struct wsmsg	 msg;
+	struct wbuf	 m, sig;	/* canonical theMessage, ds:Signature */
+	struct verdict	 verdict;
+};
+/* 0, or a sysexits code after an error was printed. */
+int		 package_read(const struct account *, xmlNodePtr,
+		    struct package *);
+void		 package_free(struct package *);
+
+/* send.c */
+/*
+ * Posts, and once more with the same MessageId when the answer was lost: the
+ * server recognises it, so that the message goes once.  A code as of call().
+ */
+int		 message_post(struct session *, const struct wsmsg *,
+		    char *const *bcc, size_t nbcc, struct answer *);
+
+/* extension.c */
+/* <method xmlns=ns> with an element for each name=text, whose = is lost. */
+int		 extension_put(struct wbuf *, const char *ns,
+		    const char *method, int argc, char *const *argv);
+/* A code as of call(); *result, in the answer, may be NULL. */
+int		 extension_call(struct session *, const char *ext,
+		    const struct wbuf *args, struct answer *,
+		    xmlNodePtr *result);
+
 /* out.c: nothing from the network reaches a terminal uncleaned. */
 extern int	 out_json;
 /* As textout_safe(): how many columns it took. */
@@ -119,6 +149,7 @@ void		 out_json_string(FILE *, const char *);
 /* The commands; each returns a sysexits code. */
 int		 cmd_send(struct session *, int, char **);
 int		 cmd_extension(struct session *, int, char **);
+int		 cmd_im(struct session *, int, char **);
 int		 cmd_list(struct session *, int, char **);
 int		 cmd_show(struct session *, int, char **);
 int		 cmd_save(struct session *, int, char **);

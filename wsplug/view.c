@@ -139,3 +139,16 @@ wsp_method(struct wsp_call *c)
 		return NULL;
 	return (const char *)root->name;
 }
+
+char *
+wsp_escape(const char *text)
+{
+	struct wbuf	 w = { 0 };
+
+	xml_put_text(&w, text);
+	wbuf_u8(&w, 0);
+	if (w.error == 0)
+		return (char *)w.data;
+	wbuf_free(&w);
+	return NULL;
+}

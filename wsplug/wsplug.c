@@ -225,6 +225,8 @@ host_shutdown(struct proc *p)
 	struct timeval	 tv = { FINISH, 0 };
 
 	(void)evtimer_add(w->give_up, &tv);
+	if (w->initialized && w->pl->stop != NULL)
+		w->pl->stop(w);
 	host_idle(w);
 }
 

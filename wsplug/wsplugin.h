@@ -48,6 +48,11 @@ struct wsp_plugin {
 	void		(*extension)(struct wsp *, struct wsp_call *);
 	/* Each so many seconds, as wsp_timer() said; may be NULL. */
 	void		(*tick)(struct wsp *);
+	/*
+	 * An orderly end begins: requests that are kept open should get their
+	 * verdicts now.  May be NULL.
+	 */
+	void		(*stop)(struct wsp *);
 	/* Its last words; may be NULL. */
 	void		(*fini)(struct wsp *);
 };
@@ -114,6 +119,8 @@ const char	*wsp_attachment(struct wsp_call *, size_t, size_t *len);
 const char	*wsp_method(struct wsp_call *);
 /* The text of an extension argument's child element of that name, or NULL. */
 const char	*wsp_arg(struct wsp_call *, const char *name);
+/* The text as the content of an element; free(3) it.  NULL: no memory. */
+char		*wsp_escape(const char *);
 
 /* --- verdicts: one for each call, which is gone afterwards ---------------- */
 
