@@ -66,6 +66,12 @@ soak: deps
 	@$(MAKE) all
 	@MINUTES=$(MINUTES) WS_TIMEOUT=0 sh regress/run.sh regress/soak.sh
 
+# Each figure's conditions stand in its script.
+bench: deps
+	@$(MAKE) all
+	@cd regress/system && $(MAKE) all
+	@for b in regress/bench/*.sh; do sh regress/run.sh $$b || exit 1; done
+
 fuzz:
 	@cd regress/fuzz && $(MAKE) all
 	@SECONDS_EACH=$(SECONDS) sh regress/fuzz/fuzz.sh

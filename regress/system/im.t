@@ -104,7 +104,7 @@ type a /quit\\r
 end a 0
 see b alice@capricorn.test is offline
 END
-python3 "$WS_TOP/regress/system/im_chat.py" <script >result 2>&1
+/usr/bin/python3 "$WS_TOP/regress/system/im_chat.py" <script >result 2>&1
 while IFS= read -r line; do
 	case $line in
 	"ok "*)	ok "${line#ok }" true ;;
@@ -124,7 +124,7 @@ see a > grüße
 type a \\x03
 end a 0
 END
-is "$(python3 "$WS_TOP/regress/system/im_chat.py" <script | grep -c ^ok)" 3 \
+is "$(/usr/bin/python3 "$WS_TOP/regress/system/im_chat.py" <script | grep -c ^ok)" 3 \
     "it is shown when they talk again"
 
 # Without a terminal: a line, a message.
