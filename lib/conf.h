@@ -96,6 +96,8 @@ struct conf_plugin {
 	size_t		 nsender;
 	char		**address;
 	size_t		 naddress;
+	struct conf_pairs listens;	/* address -> port: sockets that it gets */
+	struct conf_pairs connects;	/* the same: where it may connect to */
 	char		**place;	/* programs may lie here, too */
 	size_t		 nplace;
 	struct conf_pairs options;

@@ -27,6 +27,8 @@ conf_plugin_new(const char *name)
 	if ((p = calloc(1, sizeof(*p))) == NULL)
 		return NULL;
 	TAILQ_INIT(&p->options);
+	TAILQ_INIT(&p->listens);
+	TAILQ_INIT(&p->connects);
 	p->priority = DEF_PRIORITY;
 	p->memory = DEF_MEMORY;
 	p->timeout = DEF_TIMEOUT;
@@ -48,6 +50,8 @@ conf_plugin_free(struct conf_plugin *p)
 	list_free(p->address, p->naddress);
 	list_free(p->place, p->nplace);
 	pairs_free(&p->options);
+	pairs_free(&p->listens);
+	pairs_free(&p->connects);
 	free(p->name);
 	free(p->object);
 	free(p);
@@ -203,6 +207,8 @@ conf_plugin_put(struct wbuf *b, const struct conf_plugin *p)
 	list_put(b, p->address, p->naddress);
 	list_put(b, p->place, p->nplace);
 	pairs_put(b, &p->options);
+	pairs_put(b, &p->listens);
+	pairs_put(b, &p->connects);
 }
 
 struct conf_plugin *
@@ -232,6 +238,8 @@ conf_plugin_get(struct rbuf *r)
 	list_get(r, &p->address, &p->naddress);
 	list_get(r, &p->place, &p->nplace);
 	pairs_get(r, &p->options);
+	pairs_get(r, &p->listens);
+	pairs_get(r, &p->connects);
 	if (r->error == 0)
 		return p;
 	conf_plugin_free(p);

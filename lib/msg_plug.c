@@ -390,6 +390,28 @@ plug_mail_result_free(struct plug_mail_result *m)
 	memset(m, 0, sizeof(*m));
 }
 
+/* --- sockets ------------------------------------------------------------- */
+
+void
+plug_connect_put(struct wbuf *b, const char *addr, const char *port)
+{
+	wbuf_str(b, addr);
+	wbuf_str(b, port);
+}
+
+int
+plug_connect_get(struct rbuf *r, char **addr, char **port)
+{
+	*addr = rbuf_str(r, PLUG_TEXT_MAX);
+	*port = rbuf_str(r, PLUG_TEXT_MAX);
+	if (rbuf_end(r) == 0)
+		return 0;
+	free(*addr);
+	free(*port);
+	*addr = *port = NULL;
+	return -1;
+}
+
 /* --- failures ------------------------------------------------------------ */
 
 void

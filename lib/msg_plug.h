@@ -138,6 +138,13 @@ void	 plug_mail_result_put(struct wbuf *, const struct plug_mail_result *);
 int	 plug_mail_result_get(struct rbuf *, struct plug_mail_result *);
 void	 plug_mail_result_free(struct plug_mail_result *);
 
+/*
+ * IMSG_PARENT_PLUG_CONNECT: to an address of `grant connect`; answered by
+ * IMSG_PLUG_CONNECTED, + fd, or IMSG_PLUG_NOT_CONNECTED, u32 errno.
+ */
+void	 plug_connect_put(struct wbuf *, const char *addr, const char *port);
+int	 plug_connect_get(struct rbuf *, char **addr, char **port);
+
 /* IMSG_PARENT_PLUG_FAULT, from a caller: it hung, or answered nonsense. */
 void	 plug_fault_put(struct wbuf *, uint32_t id, const char *text);
 int	 plug_fault_get(struct rbuf *, uint32_t *id, char **text);

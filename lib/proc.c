@@ -217,6 +217,8 @@ proc_load(struct proc *p, const struct proc_setup *s, struct imsgbuf *ib,
 
 	if (cp == NULL || proc_who(s, &who) == -1)
 		return -1;
+	sb->sockets = !TAILQ_EMPTY(&cp->listens) ||
+	    !TAILQ_EMPTY(&cp->connects);
 	if ((object = open(cp->object, O_RDONLY | O_CLOEXEC)) == -1) {
 		log_warn("%s", cp->object);
 		return -1;

@@ -62,6 +62,10 @@ static const struct sb_role {
 /* Without a directory of its own; and while its code is loaded. */
 static const struct sb_role sb_bare = { FS_NONE, CALLS_COMPUTE,
 	"stdio recvfd sendfd" };
+static const struct sb_role sb_bare_net = { FS_NONE, CALLS_ACCEPT,
+	"stdio inet recvfd sendfd" };
+static const struct sb_role sb_own_net = { FS_OWN, CALLS_STORE,
+	"stdio rpath wpath cpath fattr flock inet recvfd sendfd" };
 static const struct sb_role sb_load = { FS_LOAD, CALLS_LOAD,
 	"stdio rpath wpath cpath fattr flock recvfd sendfd prot_exec unveil" };
 static const struct sb_role sb_exec = { FS_LOAD, CALLS_EXEC,
@@ -79,6 +83,8 @@ static int	 sandbox_nodump(void);
 static int	 sandbox_fs(const struct sb_role *, const char *,
 		    const struct sb_more *, int *abi);
 static int	 sandbox_calls(const struct sb_role *);
+static const struct sb_role *sandbox_role(enum proc_id,
+		    const struct sandbox *);
 static void	 sandbox_note(struct sandbox *, int layer, int result);
 
 static int
@@ -94,6 +100,7 @@ sandbox_none_of(int resource)
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include <netinet/in.h>
@@ -149,6 +156,7 @@ static int	 landlock_path(int, const char *, uint64_t);
 static int	 calls_add(scmp_filter_ctx, uint32_t, const int *, size_t);
 static int	 calls_allow_some(scmp_filter_ctx, int call, unsigned int arg,
 		    const unsigned int *, size_t);
+static int	 calls_sending(scmp_filter_ctx, uint32_t, unsigned int);
 static int	 calls_allow_socket(scmp_filter_ctx);
 static int	 calls_allow_option(scmp_filter_ctx);
 static int	 calls_allow_memory(scmp_filter_ctx);
@@ -311,12 +319,11 @@ static const int calls_programs[] = {
 	SCMP_SYS(vfork), SCMP_SYS(clone), SCMP_SYS(kill),
 };
 
-/* Other ways to talk. */
+/* Other ways to talk; who was given no socket can accept(2) from none. */
 static const int calls_talk[] = {
 	SCMP_SYS(socket), SCMP_SYS(connect),
-	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
-	SCMP_SYS(accept4), SCMP_SYS(setsockopt), SCMP_SYS(shmget), SCMP_SYS(shmat),
-	SCMP_SYS(shmctl), SCMP_SYS(semget), SCMP_SYS(semctl),
+	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(setsockopt),
+	SCMP_SYS(shmget), SCMP_SYS(shmat), SCMP_SYS(shmctl), SCMP_SYS(semget), SCMP_SYS(semctl),
 	SCMP_SYS(semop), SCMP_SYS(msgget), SCMP_SYS(msgsnd),
 	SCMP_SYS(msgrcv), SCMP_SYS(msgctl), SCMP_SYS(mq_open),
 	SCMP_SYS(mq_unlink),
@@ -362,8 +369,7 @@ static const int calls_late[] = { 452, 463, 466, 467, 469 };
 /* What it takes to compute and to talk on descriptors that are there. */
 static const int calls_compute[] = {
 	SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev),
-	SCMP_SYS(pread64), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg),
-	SCMP_SYS(sendto), SCMP_SYS(send), SCMP_SYS(recvfrom),
+	SCMP_SYS(pread64), SCMP_SYS(recvmsg), SCMP_SYS(recvfrom),
 	SCMP_SYS(recv), SCMP_SYS(close), SCMP_SYS(shutdown),
 	SCMP_SYS(fstat), SCMP_SYS(fstat64), SCMP_SYS(lseek),
 	SCMP_SYS(_llseek), SCMP_SYS(brk), SCMP_SYS(munmap),
@@ -392,6 +398,18 @@ static const int calls_sockets[] = {
 };
 static const int calls_accept[] = { SCMP_SYS(accept), SCMP_SYS(accept4) };
 static const int calls_connect[] = { SCMP_SYS(connect) };
+
+/*
+ * Those that send, and where their flags are: with MSG_FASTOPEN they connect
+ * a TCP socket that is not, or not any more, to wherever they say.
+ */
+static const struct {
+	int		 call;
+	unsigned int	 flags;
+} calls_send[] = {
+	{ SCMP_SYS(sendto), 3 }, { SCMP_SYS(send), 3 },
+	{ SCMP_SYS(sendmsg), 2 }, { SCMP_SYS(sendmmsg), 3 },
+};
 
 /* Asynchronous input sends signals to whom its owner names. */
 static const unsigned int fcntl_never[] = { F_SETOWN, F_SETOWN_EX, F_SETSIG,
@@ -423,6 +441,20 @@ calls_allow_some(scmp_filter_ctx ctx, int call, unsigned int arg,
 		if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1,
 		    SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, 0xffffffffU,
 		    value[i])) != 0)
+			return -1;
+	return 0;
+}
+
+/* Sending, where it does not connect; or its refusal, where it does. */
+static int
+calls_sending(scmp_filter_ctx ctx, uint32_t action, unsigned int value)
+{
+	size_t	 i;
+
+	for (i = 0; i < nitems(calls_send); i++)
+		if (seccomp_rule_add(ctx, action, calls_send[i].call, 1,
+		    SCMP_CMP(calls_send[i].flags, SCMP_CMP_MASKED_EQ,
+		    MSG_FASTOPEN, value)) != 0)
 			return -1;
 	return 0;
 }
@@ -486,6 +518,7 @@ calls_allow(scmp_filter_ctx ctx, enum sb_calls calls)
 	const uint32_t	 yes = SCMP_ACT_ALLOW;
 
 	if (calls_add(ctx, yes, calls_compute, nitems(calls_compute)) == -1 ||
+	    calls_sending(ctx, yes, 0) == -1 ||
 	    calls_allow_memory(ctx) == -1 ||
 	    calls_allow_some(ctx, SCMP_SYS(fcntl), 1, fcntl_allowed,
 	    nitems(fcntl_allowed)) == -1 ||
@@ -559,7 +592,8 @@ calls_deny(scmp_filter_ctx ctx, enum sb_calls calls)
 		return -1;
 	if (calls != CALLS_STORE && calls != CALLS_LOAD && calls != CALLS_EXEC)
 		return 0;
-	if (calls_add(ctx, no, calls_talk, nitems(calls_talk)) == -1)
+	if (calls_add(ctx, no, calls_talk, nitems(calls_talk)) == -1 ||
+	    calls_sending(ctx, no, MSG_FASTOPEN) == -1)
 		return -1;
 	if (calls == CALLS_EXEC)
 		return 0;
@@ -742,18 +776,24 @@ sandbox_note(struct sandbox *sb, int layer, int result)
 	sb->applied &= ~sb->missing;
 }
 
+static const struct sb_role *
+sandbox_role(enum proc_id id, const struct sandbox *sb)
+{
+	if (sb->bare)
+		return sb->sockets ? &sb_bare_net : &sb_bare;
+	return sb->sockets ? &sb_own_net : &sb_roles[id];
+}
+
 void
 sandbox_begin(enum proc_id id, const char *dir, struct sandbox *sb)
 {
-	const struct sb_role	*role = &sb_roles[id];
+	const struct sb_role	*role;
 
+	sb->bare = sb_roles[id].fs == FS_OWN && dir == NULL;
+	role = sandbox_role(id, sb);
 	sandbox_note(sb, SB_NOPRIVS, sandbox_noprivs());
 	sandbox_note(sb, SB_NODUMP, sandbox_nodump());
 	sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_CORE));
-	if (role->fs == FS_OWN && dir == NULL) {
-		sb->bare = 1;
-		role = &sb_bare;
-	}
 	if (role->fs != FS_ALL)
 		sandbox_note(sb, SB_FS, sandbox_fs(role, dir, NULL, &sb->abi));
 }
@@ -761,7 +801,7 @@ sandbox_begin(enum proc_id id, const char *dir, struct sandbox *sb)
 void
 sandbox_close(enum proc_id id, struct sandbox *sb)
 {
-	const struct sb_role	*role = sb->bare ? &sb_bare : &sb_roles[id];
+	const struct sb_role	*role = sandbox_role(id, sb);
 
 	if (id != P_PARENT)
 		sandbox_note(sb, SB_LIMITS, sandbox_none_of(RLIMIT_NPROC));

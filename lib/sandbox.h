@@ -23,6 +23,7 @@ struct sandbox {
 	int	 applied;	/* SB_* */
 	int	 missing;	/* what the role should have and lacks */
 	int	 abi;		/* of Landlock, 0: none */
+	int	 sockets;	/* it is given some: set before the rest */
 	int	 bare;		/* no directory of its own: sandbox_begin() */
 	pid_t	 jail_pid;	/* of sandbox_jail_begin() */
 	int	 jail_fd;

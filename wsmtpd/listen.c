@@ -134,22 +134,16 @@ listen_name(const struct conf_listen *cl, const char *addr, char *buf,
 	    addr, cl->port);
 }
 
-static int
-listen_inet(struct listeners *ls, const struct listeners *have,
-    const struct conf_listen *cl)
+int
+listen_tcp(const char *addr, const char *port, const char *name)
 {
 	struct addrinfo	 hints, *ai;
-	char		 name[128], port[8];
 	int		 fd, error, saved;
 
-	listen_name(cl, cl->addr, name, sizeof(name));
-	if (listen_has(have, "https", name) || listen_has(ls, "https", name))
-		return 0;
 	memset(&hints, 0, sizeof(hints));
 	hints.ai_socktype = SOCK_STREAM;
 	hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
-	snprintf(port, sizeof(port), "%u", cl->port);
-	if ((error = getaddrinfo(cl->addr, port, &hints, &ai)) != 0) {
+	if ((error = getaddrinfo(addr, port, &hints, &ai)) != 0) {
 		log_warnx("listen on %s: %s", name, gai_strerror(error));
 		errno = EINVAL;
 		return -1;
@@ -158,7 +152,21 @@ listen_inet(struct listeners *ls, const struct listeners *have,
 	saved = errno;
 	freeaddrinfo(ai);
 	errno = saved;
-	if (fd == -1)
+	return fd;
+}
+
+static int
+listen_inet(struct listeners *ls, const struct listeners *have,
+    const struct conf_listen *cl)
+{
+	char	 name[128], port[8];
+	int	 fd;
+
+	listen_name(cl, cl->addr, name, sizeof(name));
+	if (listen_has(have, "https", name) || listen_has(ls, "https", name))
+		return 0;
+	snprintf(port, sizeof(port), "%u", cl->port);
+	if ((fd = listen_tcp(cl->addr, port, name)) == -1)
 		return -1;
 	return listen_add(ls, P_FRONTEND, "https", name, fd);
 }

@@ -5,6 +5,9 @@
  */
 #include "compat.h"
 
+#include <sys/socket.h>
+
+#include <netdb.h>
 #include <stdio.h>
 
 #include "addr.h"
@@ -34,6 +37,7 @@ static int	 on_priority(const struct line *);
 static int	 on_for(const struct line *);
 static int	 on_address(const struct line *);
 static int	 on_exec(const struct line *);
+static int	 on_port(const struct line *, size_t, struct conf_pairs *);
 static int	 on_grant(const struct line *);
 static int	 on_option(const struct line *);
 static int	 on_timeout(const struct line *);
@@ -129,6 +133,31 @@ on_exec(const struct line *l)
 	return 0;
 }
 
+/* From word i: ADDRESS port NUMBER, which a name must not stand for. */
+static int
+on_port(const struct line *l, size_t i, struct conf_pairs *list)
+{
+	struct addrinfo	 hints, *ai;
+	const char	*errstr = NULL;
+
+	memset(&hints, 0, sizeof(hints));
+	hints.ai_socktype = SOCK_STREAM;
+	hints.ai_flags = AI_NUMERICHOST;
+	if (i >= l->n || getaddrinfo(l->word[i], NULL, &hints, &ai) != 0)
+		return bad(l, "an IP address", i);
+	freeaddrinfo(ai);
+	if (i + 1 >= l->n || strcmp(l->word[i + 1], "port") != 0)
+		return bad(l, "port", i + 1);
+	if (i + 2 < l->n)
+		(void)strtonum(l->word[i + 2], 1, 65535, &errstr);
+	if (i + 2 >= l->n || errstr != NULL)
+		return bad(l, "a port from 1 to 65535", i + 2);
+	if (l->n > i + 3)
+		return bad(l, "the end of the line", i + 3);
+	return conf_pair_add(list, l->word[i], l->word[i + 2]) == 0 ? 0 :
+	    bad(l, "more memory", i);
+}
+
 static int
 on_grant(const struct line *l)
 {
@@ -140,6 +169,11 @@ on_grant(const struct line *l)
 		p->bodies = 1;
 	else if (strcmp(what, "exec") == 0)
 		return on_exec(l);
+	else if (strcmp(what, "listen") == 0)
+		return l->n > 2 && strcmp(l->word[2], "on") == 0 ?
+		    on_port(l, 3, &p->listens) : bad(l, "on", 2);
+	else if (strcmp(what, "connect") == 0)
+		return on_port(l, 2, &p->connects);
 	else if (strcmp(what, "state") == 0) {
 		if (l->n != 3 || parse_size(l->word[2], &p->state) == -1 ||
 		    p->state < STATE_MIN)
@@ -154,7 +188,8 @@ on_grant(const struct line *l)
 			return list_line(&rest, &p->sender, &p->nsender, 0);
 		}
 	} else
-		return bad(l, "bodies, state, send or exec", 1);
+		return bad(l, "bodies, state, send, exec, listen or "
+		    "connect", 1);
 	return 0;
 }
 

@@ -13,10 +13,12 @@
 #include "compat.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -30,6 +32,7 @@
 #define PLUG_WINDOW	(60 * 1000)	/* ms, and twice its timeout */
 #define PLUG_REST	300		/* s */
 #define PLUG_AGAIN	1		/* s from a failure to the next start */
+#define PLUG_CONNECTS	20		/* that it may ask for in a second */
 
 struct plug {			/* a slot */
 	struct parent	*pp;
@@ -40,6 +43,7 @@ struct plug {			/* a slot */
 	struct wbuf	 as;		/* its block, to see whether it changed */
 	struct stat	 st;		/* of the object it was started from */
 	uid_t		 uid;
+	int		 exec;		/* the process that runs may make others */
 	struct plug_about about;	/* of the process that runs */
 	int		 up;		/* it has said about */
 	int		 wanted;	/* loaded */
@@ -53,6 +57,8 @@ struct plug {			/* a slot */
 	uint64_t	 failures;
 	char		 error[PLUG_TEXT_MAX];
 	struct plug_counts counts;
+	int64_t		 second;	/* of the connects that it asked for */
+	unsigned int	 nconnect;
 	TAILQ_ENTRY(plug) entry;
 };
 
@@ -237,6 +243,44 @@ plug_note_failure(struct plug *pl)
 	}
 }
 
+/*
+ * Programs that it left behind: all that runs as its user is its own, and
+ * they could go on with what was granted to it.  Waited for, as the next
+ * process of the plug-in has that user, too.
+ */
+void
+plug_sweep(const struct child *ch)
+{
+	const struct plug	*pl = ch->plug;
+	pid_t			 pid;
+	int			 status;
+
+	if (!pl->exec || geteuid() != 0)
+		return;
+	switch (pid = fork()) {
+	case -1:
+		log_warn("plug-in %s: fork", pl->name);
+		return;
+	case 0:
+		if (setgroups(0, NULL) == -1 ||
+		    setresgid((gid_t)pl->uid, (gid_t)pl->uid,
+		    (gid_t)pl->uid) == -1 ||
+		    setresuid(pl->uid, pl->uid, pl->uid) == -1)
+			_exit(1);
+		_exit(kill(-1, SIGKILL) == -1 && errno != ESRCH);
+	default:
+		break;
+	}
+	while (waitpid(pid, &status, 0) == -1)
+		if (errno != EINTR) {
+			log_warn("plug-in %s: waitpid", pl->name);
+			return;
+		}
+	if (status != 0)
+		log_warnx("plug-in %s: what it left behind may still run",
+		    pl->name);
+}
+
 int
 plug_died(struct child *ch, int asked, const char *how)
 {
@@ -325,6 +369,31 @@ plug_about(struct child *ch, struct imsg *imsg)
 	log_info("plug-in %s %s: in service", pl->name, about.version);
 	plug_tell(pl->pp, NULL);
 	return 0;
+}
+
+/* --- sockets ------------------------------------------------------------- */
+
+void
+plug_sockets(struct child *ch)
+{
+	if (ch->plug->cp != NULL)
+		plug_net_listen(ch, ch->plug->cp);
+}
+
+int
+plug_connect(struct child *ch, struct imsg *imsg)
+{
+	struct plug	*pl = ch->plug;
+	int64_t		 second = wstime_mono() / 1000;
+
+	if (pl == NULL)
+		return -1;
+	if (pl->second != second) {
+		pl->second = second;
+		pl->nconnect = 0;
+	}
+	return plug_net_connect(ch, pl->cp, imsg,
+	    ++pl->nconnect <= PLUG_CONNECTS);
 }
 
 /* --- those who call ------------------------------------------------------ */
@@ -491,6 +560,7 @@ plug_prepare(struct child *ch, char *user, size_t len)
 	    fchmod(fd, 0700) == -1)
 		goto out;
 	pl->uid = uid;
+	pl->exec = pl->cp != NULL && pl->cp->exec;
 	if (geteuid() == 0)
 		snprintf(user, len, "%u", (unsigned int)uid);
 	ret = 0;

@@ -184,6 +184,8 @@ print_pairs(const struct conf_plugin *p)
 static void
 print_plugin(const struct conf_plugin *p)
 {
+	const struct conf_pair	*o;
+
 	printf("plugin ");
 	print_string(p->name);
 	printf(" {\n\t%s ", p->program ? "program" : "object");
@@ -213,6 +215,10 @@ print_plugin(const struct conf_plugin *p)
 		putchar('\n');
 	}
 	print_list("grant send", p->sender, p->nsender);
+	TAILQ_FOREACH(o, &p->listens, entry)
+		printf("\tgrant listen on %s port %s\n", o->name, o->value);
+	TAILQ_FOREACH(o, &p->connects, entry)
+		printf("\tgrant connect %s port %s\n", o->name, o->value);
 	print_pairs(p);
 	printf("%s%s}\n", p->required ? "\trequired\n" : "",
 	    p->disabled ? "\tdisabled\n" : "");

@@ -394,6 +394,8 @@ spawn_msg(struct chan *chan, struct imsg *imsg, void *arg)
 		return answer_event(ch->pp, ch, imsg);
 	case IMSG_PARENT_PLUG_ABOUT:
 		return plug_about(ch, imsg);
+	case IMSG_PARENT_PLUG_CONNECT:
+		return plug_connect(ch, imsg);
 	case IMSG_PARENT_PLUG_FAULT:
 		return plug_fault(ch->pp, ch, imsg);
 	case IMSG_CTL_REQUEST:
@@ -593,6 +595,8 @@ spawn_run(struct child *ch)
 	TAILQ_FOREACH(l, &pp->listeners, entry)
 		if (l->role == ch->role)
 			spawn_send_listener(pp, l);
+	if (ch->role == P_PLUG)
+		plug_sockets(ch);
 	if (ch->chan == NULL ||
 	    chan_send(ch->chan, IMSG_PROC_GO, 0, -1, NULL, 0) == -1)
 		log_warn("%s: go", ch->name);
@@ -668,6 +672,8 @@ spawn_died(struct child *ch, int status)
 	ch->pid = 0;
 	ch->state = CHILD_DOWN;
 	ch->since = now;
+	if (ch->role == P_PLUG)
+		plug_sweep(ch);
 	if (ch->chan != NULL) {
 		chan_free(ch->chan);
 		ch->chan = NULL;

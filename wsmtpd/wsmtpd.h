@@ -223,16 +223,25 @@ void	 plug_tell(struct parent *, struct child *only);
 /* Its directory, the caller frees; that and its user made ready: 0 or -1. */
 char	*plug_dir(const struct child *);
 int	 plug_prepare(struct child *, char *user, size_t);
-/* Its process ended, because it was asked to or not: s until the next start,
- * or -1: no more. */
+/* Its process ended: so does what it may have started. */
+void	 plug_sweep(const struct child *);
+/* Because it was asked to or not: s until the next start, or -1: no more. */
 int	 plug_died(struct child *, int asked, const char *how);
 void	 plug_again(struct child *);	/* its timer starts it */
-/* IMSG_PARENT_PLUG_ABOUT and _FAULT.  0, or -1: it broke the protocol. */
+/* Before GO: the sockets that it listens on. */
+void	 plug_sockets(struct child *);
+/* IMSG_PARENT_PLUG_*.  0, or -1: it broke the protocol. */
+int	 plug_connect(struct child *, struct imsg *);
 int	 plug_about(struct child *, struct imsg *);
 int	 plug_fault(struct parent *, struct child *from, struct imsg *);
 /* A counter of its process; rows for wsctl; a command of it: 0 or errno. */
 void	 plug_count(struct child *, const char *name, uint64_t);
 void	 plug_show(struct parent *, struct wbuf *);
+/* plug_net.c */
+void	 plug_net_listen(struct child *, const struct conf_plugin *);
+/* may: it has not asked too often.  0, or -1: the channel is to be ended. */
+int	 plug_net_connect(struct child *, const struct conf_plugin *,
+	    struct imsg *, int may);
 int	 plug_command(struct parent *, uint32_t cmd, const char *name,
 	    const char *arg, char *why, size_t);
 
@@ -242,6 +251,8 @@ int	 plug_command(struct parent *, uint32_t cmd, const char *name,
 int	 listen_open(struct listeners *, const struct conf *,
 	    const struct listeners *have);
 /* Closes all; with unlink, the control sockets' names go, too. */
+/* An IP address and a number; name is for the log.  Or -1 and errno. */
+int	 listen_tcp(const char *addr, const char *port, const char *name);
 void	 listen_close(struct listeners *, int unlink_names);
 /*
  * After a reload: drops from `now` what conf does not name any more and adds

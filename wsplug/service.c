@@ -103,14 +103,14 @@ service_watched(evutil_socket_t fd, short what, void *arg)
 	h->cb(h->w, h->fd, h->arg);
 }
 
-int
-wsp_watch(struct wsp *w, int fd, void (*cb)(struct wsp *, int, void *),
-    void *arg)
+static int
+service_watch(struct wsp *w, int fd, short what,
+    void (*cb)(struct wsp *, int, void *), void *arg)
 {
 	struct watch	*h;
 
 	TAILQ_FOREACH(h, &w->watches, entry)
-		if (h->fd == fd) {
+		if (h->fd == fd && h->what == what) {
 			TAILQ_REMOVE(&w->watches, h, entry);
 			event_free(h->ev);
 			free(h);
@@ -122,9 +122,10 @@ wsp_watch(struct wsp *w, int fd, void (*cb)(struct wsp *, int, void *),
 		return -1;
 	h->w = w;
 	h->fd = fd;
+	h->what = what;
 	h->cb = cb;
 	h->arg = arg;
-	if ((h->ev = event_new(w->p->base, fd, EV_READ | EV_PERSIST,
+	if ((h->ev = event_new(w->p->base, fd, what | EV_PERSIST,
 	    service_watched, h)) == NULL || event_add(h->ev, NULL) == -1) {
 		if (h->ev != NULL)
 			event_free(h->ev);
@@ -134,4 +135,18 @@ wsp_watch(struct wsp *w, int fd, void (*cb)(struct wsp *, int, void *),
 	}
 	TAILQ_INSERT_TAIL(&w->watches, h, entry);
 	return 0;
+}
+
+int
+wsp_watch(struct wsp *w, int fd, void (*cb)(struct wsp *, int, void *),
+    void *arg)
+{
+	return service_watch(w, fd, EV_READ, cb, arg);
+}
+
+int
+wsp_watch_write(struct wsp *w, int fd, void (*cb)(struct wsp *, int, void *),
+    void *arg)
+{
+	return service_watch(w, fd, EV_WRITE, cb, arg);
 }

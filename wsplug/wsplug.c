@@ -26,6 +26,8 @@ static int	 host_judge(const struct wsp *, const char *object);
 static int	 host_init(struct proc *);
 static void	 host_start(struct proc *);
 static int	 host_msg(struct proc *, struct chan *, struct imsg *);
+static int	 host_parent_msg(struct proc *, struct chan *, struct imsg *);
+static void	 host_listen(struct proc *, const char *, const char *, int);
 static void	 host_peer_down(struct proc *, struct chan *);
 static void	 host_stats(struct proc *, struct wbuf *);
 static void	 host_shutdown(struct proc *);
@@ -38,6 +40,8 @@ static const struct proc_ops host_ops = {
 	.init = host_init,
 	.start = host_start,
 	.msg = host_msg,
+	.parent_msg = host_parent_msg,
+	.listen = host_listen,
 	.peer_down = host_peer_down,
 	.stats = host_stats,
 	.shutdown = host_shutdown,
@@ -108,6 +112,8 @@ host_load(struct proc *p, int object)
 	TAILQ_INIT(&w->calls);
 	TAILQ_INIT(&w->watches);
 	TAILQ_INIT(&w->mails);
+	TAILQ_INIT(&w->listeners);
+	TAILQ_INIT(&w->connecting);
 	if (xml_init() == -1) {
 		log_warnx("%s: the XML library does not work", cp->name);
 		return -1;
@@ -190,6 +196,27 @@ host_msg(struct proc *p, struct chan *c, struct imsg *imsg)
 		    proc_name(c->peer));
 		return -1;
 	}
+}
+
+static int
+host_parent_msg(struct proc *p, struct chan *c, struct imsg *imsg)
+{
+	(void)c;
+	switch (imsg->hdr.type) {
+	case IMSG_PLUG_CONNECTED:
+		return net_connected(p->ctx, imsg);
+	case IMSG_PLUG_NOT_CONNECTED:
+		return net_not_connected(p->ctx, imsg);
+	default:
+		return -1;
+	}
+}
+
+static void
+host_listen(struct proc *p, const char *kind, const char *name, int fd)
+{
+	(void)kind;
+	net_listener(p->ctx, name, fd);
 }
 
 static void

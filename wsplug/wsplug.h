@@ -7,6 +7,7 @@
  *	view.c		the XML of a call, for plug-ins that parse none
  *	state.c		grant state: keys and values on stable storage
  *	mail.c		grant send: mail through a soap process
+ *	net.c		grants listen and connect: sockets from the parent
  *	service.c	options, log, timer, descriptors
  *
  * The plug-in is in this process and can do what the process can; what it may
@@ -50,8 +51,15 @@ struct watch {
 	struct wsp	*w;
 	struct event	*ev;
 	int		 fd;
+	short		 what;		/* EV_READ or EV_WRITE */
 	void		(*cb)(struct wsp *, int, void *);
 	void		*arg;
+};
+
+struct listening {
+	TAILQ_ENTRY(listening) entry;
+	char		*name;
+	int		 fd;
 };
 
 struct wsp {
@@ -63,7 +71,9 @@ struct wsp {
 	TAILQ_HEAD(, wsp_call) calls;
 	TAILQ_HEAD(, watch) watches;
 	TAILQ_HEAD(, mail) mails;
-	uint64_t	 last_mail;
+	TAILQ_HEAD(, listening) listeners;
+	TAILQ_HEAD(, connecting) connecting;
+	uint64_t	 last_mail, last_connect;
 	struct event	*timer;		/* of tick() */
 	struct event	*give_up;	/* at the end */
 	struct store	*store;		/* NULL: not granted */
@@ -91,6 +101,11 @@ void	 state_close(struct wsp *);
 int	 mail_result(struct wsp *, struct chan *, struct imsg *);
 void	 mail_peer_down(struct wsp *, struct chan *);
 int	 mail_is_granted(const struct wsp *);
+
+/* --- net.c --- */
+void	 net_listener(struct wsp *, const char *name, int fd);
+int	 net_connected(struct wsp *, struct imsg *);
+int	 net_not_connected(struct wsp *, struct imsg *);
 
 /* --- wsplug.c --- */
 void	 host_idle(struct wsp *);	/* something ended: perhaps the last */

@@ -153,6 +153,19 @@ int		 wsp_timer(struct wsp *, unsigned int seconds);
 /* Calls back when the descriptor can be read; NULL: no more. */
 int		 wsp_watch(struct wsp *, int fd,
 		    void (*)(struct wsp *, int fd, void *), void *);
+/* The same when it can be written to. */
+int		 wsp_watch_write(struct wsp *, int fd,
+		    void (*)(struct wsp *, int fd, void *), void *);
+/*
+ * `grant listen on`: the nth socket, from 0, to accept(2) from, and in *name
+ * its line's "address port number"; -1: no more.  `grant connect`: to that
+ * address and port, as the line has them; done is called once, with a socket
+ * that does not block and is the plug-in's to close, or with -1 and an errno.
+ */
+int		 wsp_listener(struct wsp *, size_t n, const char **name);
+int		 wsp_connect(struct wsp *, const char *address,
+		    const char *port, void (*done)(struct wsp *, int fd,
+		    int error, void *), void *);
 /* The plug-in's own pointer. */
 void		 wsp_set(struct wsp *, void *);
 void		*wsp_get(const struct wsp *);
