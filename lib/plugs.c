@@ -10,12 +10,13 @@
 #include "wstime.h"
 
 #define PLUG_WINDOW	16	/* calls at one plug-in, from one caller */
+#define PLUG_HELD	4096	/* of those that it may hold; beside the others */
 #define PLUG_WAITING	1000	/* calls that wait for one */
 
 struct plugin {
 	TAILQ_ENTRY(plugin) entry;
 	struct plug_row	 row;
-	unsigned int	 inflight, waiting;
+	unsigned int	 inflight, held, waiting;
 	int		 seen;		/* in the table that is being read */
 };
 
@@ -37,6 +38,7 @@ struct chain {
 	int		 begun;		/* there was one before: */
 	uint32_t	 priority, id;	/* who is asked, or was last */
 	int		 single;	/* nobody else is asked */
+	int		 held;		/* it is in its plug-in's count of these */
 	uint64_t	 call;		/* id of the message, in calls */
 	struct chan	*chan;		/* CHAIN_SENT */
 	struct wbuf	 w;		/* the call, until an answer is sure */
@@ -51,6 +53,7 @@ static struct plugin *chain_next(const struct chain *);
 static void	 chain_begin(struct chain *, struct plugin *, uint32_t timeout,
 		    const struct plug_call *);
 static int	 chain_send(struct chain *, struct plugin *);
+static void	 chain_uncount(struct chain *, struct plugin *);
 static void	 chain_leave(struct chain *);
 static void	 chain_done(struct chain *, const struct plug_verdict *,
 		    const struct plug_row *);
@@ -282,7 +285,7 @@ chain_leave(struct chain *c)
 	if (c->state == CHAIN_SENT) {
 		(void)idtree_pop(&c->ps->calls, c->call);
 		if (pl != NULL)
-			pl->inflight--;
+			chain_uncount(c, pl);
 	} else if (c->state == CHAIN_WAITING && pl != NULL)
 		pl->waiting--;
 	c->state = CHAIN_IDLE;
@@ -367,7 +370,13 @@ chain_send(struct chain *c, struct plugin *pl)
 {
 	struct chan	*ch;
 
-	if (pl->row.state != PLUG_UP || pl->inflight >= PLUG_WINDOW ||
+	/*
+	 * Requests that may be held for long must not keep out those that are
+	 * answered at once.
+	 */
+	c->held = c->single && pl->row.about.hold > 0;
+	if (pl->row.state != PLUG_UP || (c->held ? pl->held >= PLUG_HELD :
+	    pl->inflight >= PLUG_WINDOW) ||
 	    (ch = proc_peer_instance(c->ps->p, P_PLUG, c->id)) == NULL ||
 	    chan_is_full(ch))
 		return 0;
@@ -384,8 +393,21 @@ chain_send(struct chain *c, struct plugin *pl)
 	c->state = CHAIN_SENT;
 	c->chan = ch;
 	pl->waiting--;
-	pl->inflight++;
+	if (c->held)
+		pl->held++;
+	else
+		pl->inflight++;
 	return 1;
+}
+
+/* It was sent and is no more. */
+static void
+chain_uncount(struct chain *c, struct plugin *pl)
+{
+	if (c->held)
+		pl->held--;
+	else
+		pl->inflight--;
 }
 
 /* The owner has it again; it may be freed when this returns. */
@@ -471,7 +493,7 @@ plugs_peer_down(struct plugs *ps, struct chan *ch)
 			continue;
 		(void)idtree_pop(&ps->calls, c->call);
 		if ((pl = plugin_by_id(ps, c->id)) != NULL)
-			pl->inflight--;
+			chain_uncount(c, pl);
 		c->state = CHAIN_ORPHAN;
 		c->chan = NULL;
 		if (pl == NULL || pl->row.state == PLUG_DISABLED)
@@ -499,7 +521,8 @@ plugs_push(struct plugs *ps)
 		    (pl = plugin_by_id(ps, c->id)) != NULL)
 			(void)chain_send(c, pl);
 	TAILQ_FOREACH_SAFE(pl, &ps->list, entry, next)
-		if (!pl->seen && pl->inflight == 0 && pl->waiting == 0)
+		if (!pl->seen && pl->inflight == 0 && pl->held == 0 &&
+		    pl->waiting == 0)
 			plugin_free(ps, pl);
 }
 

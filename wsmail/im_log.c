@@ -30,7 +30,7 @@ log_name(struct wbuf *w, const char *s)
 {
 	size_t	 i;
 
-	for (i = 0; s[i] != '\0' && i < LOG_NAME_MAX; i++) {
+	for (i = 0; i < LOG_NAME_MAX && s[i] != '\0'; i++) {
 		if (s[i] == '/' || s[i] == '%')
 			wbuf_printf(w, "%%%02X", (unsigned int)s[i]);
 		else

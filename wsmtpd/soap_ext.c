@@ -146,6 +146,8 @@ ext_ask(struct extending *x)
 	call.extension = x->ext;
 	call.body = x->args.data;
 	call.body_len = x->args.len;
+	/* It may be held for minutes, and needs no tree for that. */
+	request_drop_tree(r);
 	chain_ask(x->chain, row->id, row->timeout + row->about.hold, &call);
 }
 

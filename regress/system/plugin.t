@@ -238,6 +238,17 @@ t_harm() {
 for w in crash loop leak exit close garbage result silent; do
 	t_harm "$w"
 done
+# Removed by the administrator while the plug-in has it.
+id=$(say silent)
+echo_busy() { ctl capricorn -o json show plugins | tr '{' '\n' |
+    grep '"name":"echo"' | grep -q '"open":1,'; }
+ok "at the plug-in" wait_until 10 echo_busy
+qid=$(ctl capricorn -o json show queue | tr '{' '\n' | grep "$id" | head -n 1 |
+    sed 's/.*"id":"\([0-9a-f]*\)".*/\1/')
+ok "removed" ctl capricorn remove "$qid"
+ok "the plug-in fails" wait_until 20 sh -c \
+    "! wsctl -s capricorn/c.sock -o json show queue | grep -q '$id'"
+ok "and comes again" wait_until 20 is_state echo up
 is "$(outcome "$(say twice)")" "deliver ok" "a second verdict is none"
 ok "and ends the plug-in" wait_until 10 grep -q \
     'echo: a verdict for a call that there is not' capricorn/log

@@ -40,6 +40,7 @@ inst_new scorpio "route capricorn.test to 127.0.0.1 port $PORT_capricorn" \
 	grant bodies
 	grant state 1M
 	option expiry 10
+	option locations 64
 	option strangers refuse
 }"
 for u in alice bob carol dave; do
@@ -164,6 +165,11 @@ im bob SetPresence State=available >/dev/null
 ok "he leaves" im bob Unregister Location=$loc
 like "$(im alice Take Location=$aloc After=4 Wait=10)" '<State>offline<' \
     "she is told"
+
+# Many that wait do not keep out who would not have to: Python sends them.
+ok "forty held requests, and one more is answered" /usr/bin/python3 \
+    "$WS_TOP/regress/system/im_held.py" "$PORT_scorpio" ca/ca.crt \
+    scorpio.test eve "$(cat scorpio/eve.password)" 40
 
 # From elsewhere, by a hop.
 loc=$(register bob)
