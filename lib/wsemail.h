@@ -14,6 +14,9 @@
 #define NS_DS		"http://www.w3.org/2000/09/xmldsig#"
 #define NS_EXC_C14N	"http://www.w3.org/2001/10/xml-exc-c14n#"
 #define NS_XSI		"http://www.w3.org/2001/XMLSchema-instance"
+#define NS_SAML2	"urn:oasis:names:tc:SAML:2.0:assertion"
+#define NS_WST		"http://docs.oasis-open.org/ws-sx/ws-trust/200512"
+#define NS_WSP		"http://schemas.xmlsoap.org/ws/2004/09/policy"
 
 #define URI_PASSWORD_TEXT	"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText"
 #define URI_PASSWORD_DIGEST	"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest"
@@ -26,6 +29,14 @@
 #define URI_HMAC_SHA256		"http://www.w3.org/2001/04/xmldsig-more#hmac-sha256"
 #define URI_RSA_SHA256		"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 #define URI_ECDSA_SHA256	"http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
+#define URI_ENVELOPED		"http://www.w3.org/2000/09/xmldsig#enveloped-signature"
+#define URI_SAML_TOKEN		"http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLV2.0"
+#define URI_SAML_ID		"http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID"
+#define URI_SAML_HOLDER		"urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"
+#define URI_SAML_EMAIL		"urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+#define URI_SAML_AC		"urn:oasis:names:tc:SAML:2.0:ac:classes:"	/* and PasswordProtectedTransport, X509 */
+#define URI_WST_ISSUE		NS_WST "/Issue"
+#define URI_WST_PUBLICKEY	NS_WST "/PublicKey"
 #define URI_WSA_ANONYMOUS	"http://www.w3.org/2005/08/addressing/anonymous"
 
 /* The derivation that GetAuthParameters names: RFC 8018 PBKDF2, HMAC-SHA-256, 32 octets. */

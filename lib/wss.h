@@ -111,6 +111,7 @@ void		 wss_replay(const struct wss *, const char *principal,
  */
 struct wss_ref {
 	const char	*id;
+	int		 enveloped;	/* the signature stands in it */
 	uint8_t		 digest[32];
 };
 void		 wss_signedinfo(struct wbuf *, const char *sigalg,
@@ -132,5 +133,12 @@ int		 wss_digest(const void *, size_t, uint8_t digest[32]);
  */
 int		 wss_verify_detached(const void *m, size_t, const void *sig, size_t,
 		    X509 **cert, STACK_OF(X509) **chain, const char **why);
+/*
+ * The same of a signature that stood in m, from where it was taken, and names
+ * m by its attribute ID: as SAML 2.0 core, section 5.4, has it.
+ */
+int		 wss_verify_enveloped(const void *m, size_t, const void *sig,
+		    size_t, X509 **cert, STACK_OF(X509) **chain,
+		    const char **why);
 
 #endif /* WSS_H */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Verifying the signature over theMessage, which is kept beside it as octets
- * of its own.  Called by soap when mail comes in, and by wsmail when it is
- * read.
+ * of its own; and that of an assertion, which was taken out of it.  Called by
+ * soap when mail comes in, by wsmail when it is read, and by saml.c.
  *
  * The two are parsed apart from each other, so a PrefixList, which would
  * bring in declarations from around, has no meaning here and is refused;
@@ -21,13 +21,15 @@
 #define DETACHED_SIG_MAX (1024 * 1024)
 
 static int	 detached_reference(const struct wss_signature *, xmlDocPtr,
-		    const void *, size_t, const char **);
+		    const void *, size_t, const char *, const char **);
 static int	 detached_certs(const struct wss_signature *, X509 **,
 		    STACK_OF(X509) **, const char **);
 static X509	*detached_cert(xmlNodePtr);
 static int	 detached_value(const struct wss_signature *, X509 *,
 		    const char **);
 static int	 detached_verify(xmlDocPtr, xmlDocPtr, const void *, size_t,
+		    int, X509 **, STACK_OF(X509) **, const char **);
+static int	 detached(const void *, size_t, const void *, size_t, int,
 		    X509 **, STACK_OF(X509) **, const char **);
 
 static X509 *
@@ -78,7 +80,7 @@ detached_certs(const struct wss_signature *s, X509 **cert,
 
 static int
 detached_reference(const struct wss_signature *s, xmlDocPtr mdoc,
-    const void *m, size_t len, const char **why)
+    const void *m, size_t len, const char *attr, const char **why)
 {
 	struct wbuf	 w = { 0 };
 	xmlNodePtr	 root;
@@ -87,7 +89,7 @@ detached_reference(const struct wss_signature *s, xmlDocPtr mdoc,
 
 	*why = "signature is not over this message alone";
 	root = xmlDocGetRootElement(mdoc);
-	id = xml_attr(root, NULL, "Id");
+	id = xml_attr(root, NULL, attr);
 	if (id == NULL || s->nref != 1 || strcmp(id, s->ref[0].id) != 0)
 		goto out;
 	*why = "PrefixList in a detached signature";
@@ -121,14 +123,15 @@ detached_value(const struct wss_signature *s, X509 *cert, const char **why)
 
 static int
 detached_verify(xmlDocPtr mdoc, xmlDocPtr sdoc, const void *m, size_t len,
-    X509 **cert, STACK_OF(X509) **chain, const char **why)
+    int flags, X509 **cert, STACK_OF(X509) **chain, const char **why)
 {
 	struct wss_signature	 s;
 	enum wss_fault		 fault;
 	int			 rv = -1;
 
-	if (wss_signature_parse(&s, xmlDocGetRootElement(sdoc), 1, 0, &fault,
-	    why) == 0 && detached_reference(&s, mdoc, m, len, why) == 0 &&
+	if (wss_signature_parse(&s, xmlDocGetRootElement(sdoc), 1, flags,
+	    &fault, why) == 0 && detached_reference(&s, mdoc, m, len,
+	    flags & WSS_SIG_ENVELOPED ? "ID" : "Id", why) == 0 &&
 	    detached_certs(&s, cert, chain, why) == 0 &&
 	    detached_value(&s, *cert, why) == 0)
 		rv = 0;
@@ -136,9 +139,9 @@ detached_verify(xmlDocPtr mdoc, xmlDocPtr sdoc, const void *m, size_t len,
 	return rv;
 }
 
-int
-wss_verify_detached(const void *m, size_t mlen, const void *sig,
-    size_t siglen, X509 **cert, STACK_OF(X509) **chain, const char **why)
+static int
+detached(const void *m, size_t mlen, const void *sig, size_t siglen, int flags,
+    X509 **cert, STACK_OF(X509) **chain, const char **why)
 {
 	const struct xml_limits	 mlim = { mlen, DETACHED_DEPTH, DETACHED_COUNT,
 				    DETACHED_ATTRIBUTES, DETACHED_COUNT,
@@ -152,7 +155,8 @@ wss_verify_detached(const void *m, size_t mlen, const void *sig,
 	*chain = NULL;
 	if ((mdoc = xml_parse(m, mlen, &mlim, why)) != NULL &&
 	    (sdoc = xml_parse(sig, siglen, &slim, why)) != NULL)
-		rv = detached_verify(mdoc, sdoc, m, mlen, cert, chain, why);
+		rv = detached_verify(mdoc, sdoc, m, mlen, flags, cert, chain,
+		    why);
 	xmlFreeDoc(sdoc);
 	xmlFreeDoc(mdoc);
 	if (rv == -1) {
@@ -163,4 +167,19 @@ wss_verify_detached(const void *m, size_t mlen, const void *sig,
 	} else
 		*why = NULL;
 	return rv;
+}
+
+int
+wss_verify_detached(const void *m, size_t mlen, const void *sig,
+    size_t siglen, X509 **cert, STACK_OF(X509) **chain, const char **why)
+{
+	return detached(m, mlen, sig, siglen, 0, cert, chain, why);
+}
+
+int
+wss_verify_enveloped(const void *m, size_t mlen, const void *sig,
+    size_t siglen, X509 **cert, STACK_OF(X509) **chain, const char **why)
+{
+	return detached(m, mlen, sig, siglen, WSS_SIG_ENVELOPED, cert, chain,
+	    why);
 }

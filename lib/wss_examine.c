@@ -755,7 +755,8 @@ wss_examine_all(struct examine *e)
 	if (wss_security_children(e) == -1)
 		return -1;
 	if (e->signature != NULL && wss_signature_parse(&e->sig, e->signature,
-	    e->rules->references_max, e->rules->ecdsa_der, &w->fault, &w->why) == -1)
+	    e->rules->references_max, e->rules->ecdsa_der ? WSS_SIG_DER : 0,
+	    &w->fault, &w->why) == -1)
 		return -1;
 	if (wss_timestamp(e) == -1 ||
 	    (e->usertoken != NULL && wss_usertoken(e) == -1) ||

@@ -33,10 +33,11 @@ struct wss_signature {
 
 /*
  * 0, or -1 with fault and reason; s is freed by the caller in any case.
- * ecdsa_der: an ECDSA value that is not r|s may be DER, and is made r|s.
  */
+#define WSS_SIG_DER	0x1	/* an ECDSA value may be DER, and is made r|s */
+#define WSS_SIG_ENVELOPED 0x2	/* the one reference is to what it stands in */
 int	 wss_signature_parse(struct wss_signature *, xmlNodePtr,
-	    unsigned int references_max, int ecdsa_der, enum wss_fault *, const char **why);
+	    unsigned int references_max, int flags, enum wss_fault *, const char **why);
 void	 wss_signature_free(struct wss_signature *);
 /* Digest of a node's exclusive canonical form is the reference's: 0 or -1. */
 int	 wss_reference_check(const struct wss_reference *, xmlNodePtr);

@@ -26,6 +26,7 @@
 
 struct sigform {
 	struct wss_signature *s;
+	int		 flags;		/* WSS_SIG_* */
 	enum wss_fault	*fault;
 	const char	**why;
 };
@@ -34,7 +35,7 @@ static int	 sig_refuse(struct sigform *, enum wss_fault, const char *);
 static int	 sig_algorithm(xmlNodePtr, const char *);
 static int	 sig_signedinfo(struct sigform *, xmlNodePtr, unsigned int);
 static int	 sig_method(struct sigform *, xmlNodePtr);
-static int	 sig_value(struct sigform *, xmlNodePtr, int);
+static int	 sig_value(struct sigform *, xmlNodePtr);
 static int	 sig_from_der(struct wss_signature *);
 static int	 sig_reference(struct sigform *, xmlNodePtr);
 static int	 sig_reference_uri(struct sigform *, xmlNodePtr,
@@ -197,6 +198,13 @@ sig_transforms(struct sigform *f, xmlNodePtr n, struct wss_reference *r)
 	if (!xml_is(n, NS_DS, "Transforms") || !xml_is(t, NS_DS, "Transform"))
 		return sig_refuse(f, WSS_F_INVALID_SECURITY,
 		    "reference without its transform");
+	if (f->flags & WSS_SIG_ENVELOPED) {
+		if (!sig_algorithm(t, URI_ENVELOPED) || xml_first(t) != NULL ||
+		    !xml_is(xml_next(t), NS_DS, "Transform"))
+			return sig_refuse(f, WSS_F_UNSUPPORTED_ALGORITHM,
+			    "not the transforms of an enveloped signature");
+		t = xml_next(t);
+	}
 	if (xml_next(t) != NULL)
 		return sig_refuse(f, WSS_F_UNSUPPORTED_ALGORITHM,
 		    "more than one transform");
@@ -319,7 +327,7 @@ sig_from_der(struct wss_signature *s)
 
 /* The lengths: a MAC is whole, an ECDSA P-256 value is r and s. */
 static int
-sig_value(struct sigform *f, xmlNodePtr n, int ecdsa_der)
+sig_value(struct sigform *f, xmlNodePtr n)
 {
 	struct wss_signature	*s = f->s;
 	char			*text;
@@ -335,7 +343,8 @@ sig_value(struct sigform *f, xmlNodePtr n, int ecdsa_der)
 			break;
 		case WSS_ECDSA_SHA256:
 			ok = s->value_len == SIG_ECDSA_LEN ||
-			    (ecdsa_der && sig_from_der(s) == 0);
+			    ((f->flags & WSS_SIG_DER) &&
+			    sig_from_der(s) == 0);
 			break;
 		case WSS_RSA_SHA256:
 			ok = s->value_len >= 256 && s->value_len <= 1024;
@@ -349,10 +358,11 @@ sig_value(struct sigform *f, xmlNodePtr n, int ecdsa_der)
 
 int
 wss_signature_parse(struct wss_signature *s, xmlNodePtr n,
-    unsigned int references_max, int ecdsa_der, enum wss_fault *fault,
+    unsigned int references_max, int flags, enum wss_fault *fault,
     const char **why)
 {
-	struct sigform	 f = { .s = s, .fault = fault, .why = why };
+	struct sigform	 f = { .s = s, .flags = flags, .fault = fault,
+			    .why = why };
 	xmlNodePtr	 si, value;
 
 	memset(s, 0, sizeof(*s));
@@ -367,7 +377,7 @@ wss_signature_parse(struct wss_signature *s, xmlNodePtr n,
 		    "malformed signature");
 	if (sig_signedinfo(&f, si, references_max) == -1)
 		return -1;
-	return sig_value(&f, value, ecdsa_der);
+	return sig_value(&f, value);
 }
 
 void

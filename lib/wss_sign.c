@@ -50,6 +50,8 @@ wss_signedinfo(struct wbuf *w, const char *sigalg, const struct wss_ref *refs,
 		wbuf_puts(w, "<ds:Reference URI=\"#");
 		xml_put_attr(w, refs[i].id);
 		wbuf_puts(w, "\"><ds:Transforms>");
+		if (refs[i].enveloped)
+			sign_algorithm(w, "Transform", URI_ENVELOPED);
 		sign_algorithm(w, "Transform", NS_EXC_C14N);
 		wbuf_puts(w, "</ds:Transforms>");
 		sign_algorithm(w, "DigestMethod", URI_SHA256);
