@@ -54,7 +54,7 @@ void
 outgoing_sign(struct outgoing *o)
 {
 	struct hosted	*h = certs_hosted(o->s, o->domain);
-	struct wss_ref	 ref;
+	struct wss_ref	 ref = { .id = NULL };
 	char		 id[128];
 
 	if (h == NULL || h->cert == NULL) {

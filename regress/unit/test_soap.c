@@ -1292,6 +1292,7 @@ test_down(void)
 	    "keys died: temporary");
 	imsg_free(&m);
 	kid_connect(&kid, &ch[KEYS], P_KEYS, 0);
+	kid_stat(&kid, "");	/* it has read of the new channel */
 	keys_silent = 0;
 	call(NS_WSE, "WSEmailFetchHeaders", "");
 	says("keys is back", 200, "Response");

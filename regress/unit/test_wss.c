@@ -245,7 +245,7 @@ make_signature(struct envelope *e)
 	const char	*alg = e->alg, *part[] = { e->body, e->ts, e->to,
 			    e->token, e->delivery };
 	static const char *ids[] = { "body", "ts", "to", "token", "dl" };
-	struct wss_ref	 refs[5];
+	struct wss_ref	 refs[5] = { { .id = NULL } };
 	struct wbuf	 si = { 0 }, sig = { 0 };
 	uint8_t		 value[64];
 	size_t		 i, n = 0;
