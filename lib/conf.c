@@ -21,6 +21,7 @@ conf_new(void)
 	TAILQ_INIT(&c->trusts);
 	TAILQ_INIT(&c->aliases);
 	TAILQ_INIT(&c->routes);
+	TAILQ_INIT(&c->tokens);
 	TAILQ_INIT(&c->users);
 	TAILQ_INIT(&c->plugins);
 	/* Between what adduser(8) gives and the containers' ids. */
@@ -127,6 +128,7 @@ conf_free(struct conf *c)
 		TAILQ_REMOVE(&c->aliases, a, entry);
 		alias_free(a);
 	}
+	conf_pairs_free(&c->tokens);
 	while ((r = TAILQ_FIRST(&c->routes)) != NULL) {
 		TAILQ_REMOVE(&c->routes, r, entry);
 		free(r->domain);
@@ -183,4 +185,17 @@ conf_user(const struct conf *c, const char *name)
 		if (strcmp(u->name, name) == 0)
 			return u;
 	return NULL;
+}
+
+int
+conf_honours(const struct conf *c, const char *domain, const char *use)
+{
+	const struct conf_pair	*t;
+
+	TAILQ_FOREACH(t, &c->tokens, entry)
+		if (strcmp(t->value, use) == 0 &&
+		    (strcmp(t->name, TOKEN_ANY) == 0 ||
+		    strcmp(t->name, domain) == 0))
+			return 1;
+	return 0;
 }

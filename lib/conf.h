@@ -125,8 +125,15 @@ struct conf {
 	TAILQ_HEAD(, conf_route) routes;
 	TAILQ_HEAD(, conf_user)	users;
 	TAILQ_HEAD(, conf_plugin) plugins;
+	struct conf_pairs tokens;	/* domain, or "any" -> TOKEN_* */
 	uint32_t	 plug_uid_min, plug_uid_max;	/* their users */
 };
+
+/* What another domain's tokens are honoured for. */
+#define TOKEN_ANY		"any"
+#define TOKEN_EXTENSIONS	"extensions"
+int		 conf_honours(const struct conf *, const char *domain,
+		    const char *use);
 
 struct conf	*conf_new(void);	/* defaults; NULL: ENOMEM */
 void		 conf_free(struct conf *);	/* wipes secrets */
@@ -147,6 +154,9 @@ struct conf_plugin *conf_plugin_new(const char *name);	/* defaults; NULL: ENOMEM
 void		 conf_plugin_free(struct conf_plugin *);
 struct conf_plugin *conf_plugin(const struct conf *, const char *name);
 const char	*conf_option(const struct conf_pairs *, const char *name);
+void		 conf_pairs_put(struct wbuf *, const struct conf_pairs *);
+void		 conf_pairs_get(struct rbuf *, struct conf_pairs *);
+void		 conf_pairs_free(struct conf_pairs *);
 /* 0 or -1: ENOMEM; the string is copied. */
 int		 conf_list_add(char ***, size_t *, const char *);
 int		 conf_pair_add(struct conf_pairs *, const char *name,

@@ -15,9 +15,6 @@
 static void	 list_put(struct wbuf *, char *const *, size_t);
 static void	 list_get(struct rbuf *, char ***, size_t *);
 static void	 list_free(char **, size_t);
-static void	 pairs_put(struct wbuf *, const struct conf_pairs *);
-static void	 pairs_get(struct rbuf *, struct conf_pairs *);
-static void	 pairs_free(struct conf_pairs *);
 
 struct conf_plugin *
 conf_plugin_new(const char *name)
@@ -49,9 +46,9 @@ conf_plugin_free(struct conf_plugin *p)
 	list_free(p->sender, p->nsender);
 	list_free(p->address, p->naddress);
 	list_free(p->place, p->nplace);
-	pairs_free(&p->options);
-	pairs_free(&p->listens);
-	pairs_free(&p->connects);
+	conf_pairs_free(&p->options);
+	conf_pairs_free(&p->listens);
+	conf_pairs_free(&p->connects);
 	free(p->name);
 	free(p->object);
 	free(p);
@@ -141,8 +138,8 @@ list_free(char **v, size_t n)
 	free(v);
 }
 
-static void
-pairs_put(struct wbuf *b, const struct conf_pairs *h)
+void
+conf_pairs_put(struct wbuf *b, const struct conf_pairs *h)
 {
 	const struct conf_pair	*o;
 	uint32_t		 n = 0;
@@ -156,8 +153,8 @@ pairs_put(struct wbuf *b, const struct conf_pairs *h)
 	}
 }
 
-static void
-pairs_get(struct rbuf *r, struct conf_pairs *h)
+void
+conf_pairs_get(struct rbuf *r, struct conf_pairs *h)
 {
 	uint32_t	 k;
 	char		*name, *value;
@@ -173,8 +170,8 @@ pairs_get(struct rbuf *r, struct conf_pairs *h)
 	}
 }
 
-static void
-pairs_free(struct conf_pairs *h)
+void
+conf_pairs_free(struct conf_pairs *h)
 {
 	struct conf_pair	*o;
 
@@ -206,9 +203,9 @@ conf_plugin_put(struct wbuf *b, const struct conf_plugin *p)
 	list_put(b, p->sender, p->nsender);
 	list_put(b, p->address, p->naddress);
 	list_put(b, p->place, p->nplace);
-	pairs_put(b, &p->options);
-	pairs_put(b, &p->listens);
-	pairs_put(b, &p->connects);
+	conf_pairs_put(b, &p->options);
+	conf_pairs_put(b, &p->listens);
+	conf_pairs_put(b, &p->connects);
 }
 
 struct conf_plugin *
@@ -237,9 +234,9 @@ conf_plugin_get(struct rbuf *r)
 	list_get(r, &p->sender, &p->nsender);
 	list_get(r, &p->address, &p->naddress);
 	list_get(r, &p->place, &p->nplace);
-	pairs_get(r, &p->options);
-	pairs_get(r, &p->listens);
-	pairs_get(r, &p->connects);
+	conf_pairs_get(r, &p->options);
+	conf_pairs_get(r, &p->listens);
+	conf_pairs_get(r, &p->connects);
 	if (r->error == 0)
 		return p;
 	conf_plugin_free(p);

@@ -18,7 +18,7 @@
 #define V_VERIFIERS	0x10	/* users' verifiers, conf.secret */
 #define V_USERS		0x20	/* users' names and quotas */
 #define V_ROUTES	0x40	/* aliases, routes, resolver */
-#define V_CLIENTS	0x80	/* CAs of users' certificates */
+#define V_CLIENTS	0x80	/* CAs of users' certificates, whose tokens */
 #define V_NAMES		0x100	/* TLS certificates alone */
 
 static unsigned int view_of(enum proc_id);
@@ -383,6 +383,7 @@ conf_encode(const struct conf *c, enum proc_id role, uint32_t instance,
     struct wbuf *b)
 {
 	static const uint8_t	 none[sizeof(c->secret)];
+	struct conf_pairs	 nobody = TAILQ_HEAD_INITIALIZER(nobody);
 	unsigned int		 v = view_of(role);
 	size_t			 i;
 
@@ -404,6 +405,7 @@ conf_encode(const struct conf *c, enum proc_id role, uint32_t instance,
 	users_put(b, c, v);
 	listens_put(b, c);
 	plugins_put(b, c, role, instance);
+	conf_pairs_put(b, v & V_CLIENTS ? &c->tokens : &nobody);
 }
 
 struct conf *
@@ -432,6 +434,7 @@ conf_decode(struct rbuf *r)
 	users_get(r, c);
 	listens_get(r, c);
 	plugins_get(r, c);
+	conf_pairs_get(r, &c->tokens);
 	if (rbuf_end(r) == 0)
 		return c;
 	conf_free(c);

@@ -56,6 +56,8 @@ const struct limit_row limit_rows[LIM_MAX] = {
 	    0, INT32_MAX, "requests on one connection, 0: any number" },
 	{ LIM_SKEW_FUTURE, "skew-future", LU_SECONDS, 60, 0, 3600,
 	    "a request's Created may lie ahead" },
+	{ LIM_TOKEN_LIFETIME, "token-lifetime", LU_SECONDS, 600, 60, 86400,
+	    "a token for another domain is good" },
 	{ LIM_REQUEST_LIFETIME, "request-lifetime", LU_SECONDS, 300, 10, 3600,
 	    "a request stays acceptable after its Created" },
 	{ LIM_REQUESTS_PER_USER, "requests-per-user", LU_COUNT, 6000, 0,

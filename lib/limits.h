@@ -31,6 +31,7 @@ enum limit {
 	LIM_BYTES_PER_ADDRESS,	/* octets a minute */
 	LIM_REQUESTS_PER_CONNECTION,
 	LIM_SKEW_FUTURE,	/* s a Created may lie ahead (F) */
+	LIM_TOKEN_LIFETIME,	/* s that a token of ours is good for */
 	LIM_REQUEST_LIFETIME,	/* s a request stays acceptable (W) */
 	LIM_REQUESTS_PER_USER,	/* to the mailbox, a minute */
 	LIM_RECIPIENTS_PER_USER,/* an hour */

@@ -275,6 +275,22 @@ soapenv_token_thumbprint(struct soapenv *e, X509 *cert)
 		soapenv_fail(e, e->keyinfo.error);
 }
 
+/* SAML Token Profile 1.1.1, 3.4. */
+void
+soapenv_token_saml(struct soapenv *e, const char *xml, const char *id)
+{
+	wbuf_puts(&e->security, xml);
+	wbuf_puts(&e->keyinfo, "<wsse:SecurityTokenReference" XMLNS_WSSE
+	    " xmlns:wsse11=\"" NS_WSSE11 "\" wsse11:TokenType=\""
+	    URI_SAML_TOKEN "\"><wsse:KeyIdentifier ValueType=\"" URI_SAML_ID
+	    "\">");
+	xml_put_text(&e->keyinfo, id);
+	wbuf_puts(&e->keyinfo,
+	    "</wsse:KeyIdentifier></wsse:SecurityTokenReference>");
+	if (e->keyinfo.error)
+		soapenv_fail(e, e->keyinfo.error);
+}
+
 void
 soapenv_body_open(struct soapenv *e)
 {

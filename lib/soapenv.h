@@ -57,6 +57,8 @@ void	 soapenv_token_mac(struct soapenv *, const char *user,
 	    const uint8_t *salt, size_t, uint32_t iterations);
 void	 soapenv_token_cert(struct soapenv *, X509 *, STACK_OF(X509) *chain);
 void	 soapenv_token_thumbprint(struct soapenv *, X509 *);
+/* An assertion as it stands, in exclusive canonical form, and its ID. */
+void	 soapenv_token_saml(struct soapenv *, const char *xml, const char *id);
 /* The octets to sign with this algorithm; NULL on error. */
 const struct wbuf *soapenv_signedinfo(struct soapenv *, const char *alg);
 /* The whole envelope; value NULL: unsigned.  0, or -1 and errno. */

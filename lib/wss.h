@@ -15,9 +15,11 @@
 
 #include "msg_queue.h"
 #include "pki.h"
+#include "saml.h"
 #include "xml.h"
 
-enum wss_token { WSS_NONE, WSS_PASSWORD, WSS_MAC, WSS_X509, WSS_THUMBPRINT };
+enum wss_token { WSS_NONE, WSS_PASSWORD, WSS_MAC, WSS_X509, WSS_THUMBPRINT,
+	WSS_SAML };
 
 enum wss_fault {		/* -> fault codes of WSS 1.1 section 12 */
 	WSS_F_OK,	/* with -1: not about security, the envelope is malformed */
@@ -62,6 +64,7 @@ struct wss {
 					 * reference that wss_free() drops */
 	STACK_OF(X509)	*chain;		/* of cert, or NULL; likewise */
 	uint8_t		 thumbprint[20];
+	struct saml	 saml;		/* SAML; cert is that of its holder */
 	/* signature */
 	int		 has_signature;
 	struct wbuf	 signedinfo;	/* canonical */

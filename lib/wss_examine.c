@@ -40,7 +40,8 @@ struct examine {
 	struct wss	*w;
 	const struct wss_rules *rules;
 	xmlDocPtr	 doc;
-	xmlNodePtr	 security, timestamp, usertoken, bst, signature;
+	xmlNodePtr	 security, timestamp, usertoken, bst, assertion;
+	xmlNodePtr	 signature;
 	struct wss_signature sig;
 	xmlNodePtr	 covered[WSS_REFERENCES_MAX];
 	char		*nonce;
@@ -64,6 +65,8 @@ static int	 wss_usertoken_password(struct examine *, xmlNodePtr);
 static int	 wss_usertoken_mac(struct examine *, xmlNodePtr, xmlNodePtr);
 static int	 wss_usertoken_fresh(struct examine *);
 static int	 wss_bst(struct examine *);
+static int	 wss_assertion(struct examine *);
+static int	 wss_keyinfo_assertion(struct examine *, xmlNodePtr);
 static int	 wss_attr_is(xmlNodePtr, const char *, const char *);
 static uint8_t	*wss_octets(xmlNodePtr, size_t, size_t *);
 static int	 wss_signed(struct examine *);
@@ -302,6 +305,8 @@ wss_security_child(struct examine *e, xmlNodePtr n)
 		slot = &e->usertoken;
 	else if (xml_is(n, NS_WSSE, "BinarySecurityToken"))
 		slot = &e->bst;
+	else if (xml_is(n, NS_SAML2, "Assertion"))
+		slot = &e->assertion;
 	else if (xml_is(n, NS_DS, "Signature"))
 		slot = &e->signature;
 	else {
@@ -309,7 +314,7 @@ wss_security_child(struct examine *e, xmlNodePtr n)
 			if (xml_is(n, NS_WSSE, others[i]))
 				return wss_fail(e->w, WSS_F_INVALID_SECURITY,
 				    "unexpected element in Security");
-		/* Encryption, assertions, derived keys: not of this system. */
+		/* Encryption, derived keys: not of this system. */
 		return wss_fail(e->w, WSS_F_UNSUPPORTED_TOKEN,
 		    "unknown token in Security");
 	}
@@ -328,12 +333,16 @@ wss_security_children(struct examine *e)
 	for (n = xml_first(e->security); n != NULL; n = xml_next(n))
 		if (wss_security_child(e, n) == -1)
 			return -1;
-	if (e->usertoken != NULL && e->bst != NULL)
+	if ((e->usertoken != NULL) + (e->bst != NULL) +
+	    (e->assertion != NULL) > 1)
 		return wss_fail(e->w, WSS_F_INVALID_SECURITY,
 		    "more than one token");
 	if (e->bst != NULL && e->signature == NULL)
 		return wss_fail(e->w, WSS_F_INVALID_SECURITY,
 		    "a certificate without a signature");
+	if (e->assertion != NULL && e->signature == NULL)
+		return wss_fail(e->w, WSS_F_INVALID_SECURITY,
+		    "an assertion without a signature");
 	return 0;
 }
 
@@ -523,6 +532,45 @@ wss_bst(struct examine *e)
 	return 0;
 }
 
+/* Its own signature is over what it says; whose it may be is judged later. */
+static int
+wss_assertion(struct examine *e)
+{
+	struct wss	*w = e->w;
+	const char	*why;
+
+	if (saml_read(&w->saml, e->assertion, &why) == -1)
+		return wss_fail(w, WSS_F_INVALID_TOKEN, why);
+	X509_up_ref(w->saml.holder);
+	w->cert = w->saml.holder;
+	w->token = WSS_SAML;
+	return 0;
+}
+
+/* SAML Token Profile 1.1.1, 3.4: by the assertion's ID. */
+static int
+wss_keyinfo_assertion(struct examine *e, xmlNodePtr n)
+{
+	struct wss	*w = e->w;
+	char		*id, *type;
+	int		 same;
+
+	type = xml_attr(n->parent, NS_WSSE11, "TokenType");
+	same = (type == NULL || strcmp(type, URI_SAML_TOKEN) == 0) &&
+	    wss_attr_is(n, "ValueType", URI_SAML_ID);
+	free(type);
+	if (!same)
+		return wss_fail(w, WSS_F_UNSUPPORTED_TOKEN,
+		    "KeyIdentifier is not that of an assertion");
+	id = wss_token_text(n, WSS_TEXT_MAX);
+	same = id != NULL && strcmp(id, w->saml.id) == 0;
+	free(id);
+	if (!same)
+		return wss_fail(w, WSS_F_INVALID_SECURITY,
+		    "KeyInfo does not refer to the token");
+	return 0;
+}
+
 /* The key must be that of the one token in this Security header. */
 static int
 wss_keyinfo_reference(struct examine *e, xmlNodePtr n)
@@ -598,7 +646,8 @@ wss_keyinfo(struct examine *e)
 	if (xml_is(n, NS_WSSE, "Reference"))
 		return wss_keyinfo_reference(e, n);
 	if (xml_is(n, NS_WSSE, "KeyIdentifier"))
-		return wss_keyinfo_thumbprint(e, n);
+		return e->assertion != NULL ? wss_keyinfo_assertion(e, n) :
+		    wss_keyinfo_thumbprint(e, n);
 	return wss_fail(e->w, WSS_F_UNSUPPORTED_TOKEN,
 	    "unknown form of key reference");
 }
@@ -616,6 +665,7 @@ wss_algorithm_fits(struct examine *e)
 		fits = e->sig.alg == WSS_HMAC_SHA256;
 		break;
 	case WSS_X509:
+	case WSS_SAML:
 		type = EVP_PKEY_base_id(X509_get0_pubkey(w->cert));
 		fits = (e->sig.alg == WSS_ECDSA_SHA256 &&
 		    type == EVP_PKEY_EC) || (e->sig.alg == WSS_RSA_SHA256 &&
@@ -643,7 +693,7 @@ static int
 wss_known_place(const struct examine *e, xmlNodePtr n)
 {
 	if (n == e->w->body || n == e->timestamp || n == e->usertoken ||
-	    n == e->bst)
+	    n == e->bst || n == e->assertion)
 		return 1;
 	return e->w->header != NULL && n->parent == e->w->header &&
 	    n != e->security;
@@ -761,6 +811,7 @@ wss_examine_all(struct examine *e)
 	if (wss_timestamp(e) == -1 ||
 	    (e->usertoken != NULL && wss_usertoken(e) == -1) ||
 	    (e->bst != NULL && wss_bst(e) == -1) ||
+	    (e->assertion != NULL && wss_assertion(e) == -1) ||
 	    (e->signature != NULL && wss_signed(e) == -1))
 		return -1;
 	/* A nonce that a signature leaves out could be exchanged for another. */
@@ -798,6 +849,7 @@ wss_free(struct wss *w)
 	free(w->salt);
 	X509_free(w->cert);
 	sk_X509_pop_free(w->chain, X509_free);
+	saml_free(&w->saml);
 	wbuf_free(&w->signedinfo);
 	free(w->sigvalue);
 	free(w->nonce);
@@ -811,7 +863,8 @@ wss_verify_cert(struct wss *w)
 
 	alg = w->sig_is_ecdsa ? WSS_ECDSA_SHA256 : WSS_RSA_SHA256;
 	if (!w->has_signature || w->cert == NULL ||
-	    (w->token != WSS_X509 && w->token != WSS_THUMBPRINT))
+	    (w->token != WSS_X509 && w->token != WSS_THUMBPRINT &&
+	    w->token != WSS_SAML))
 		return wss_fail(w, WSS_F_INVALID_SECURITY,
 		    "no signature by a certificate");
 	if (wss_verify_octets(w->cert, alg, w->signedinfo.data,

@@ -43,16 +43,23 @@ static int	 session_mackey(struct session *);
 static int	 session_cert(struct session *);
 static int	 call_sign(const struct session *, const struct wbuf *,
 		    uint8_t **, size_t *);
-static int	 call_compose(struct session *, const char *, const char *,
+static int	 call_compose(struct session *, const struct op *,
 		    const struct wbuf *, const char *const *, size_t, int,
 		    struct wbuf *, char *);
-static int	 call_exchange(struct session *, const char *, const char *,
+static int	 call_exchange(struct session *, const struct op *,
 		    const struct wbuf *, const char *const *, size_t, int,
 		    unsigned int, struct answer *);
 static int	 answer_read(struct session *, const char *, int,
 		    const char *, struct answer *);
 static int	 answer_signature(struct session *, struct wss *, const char *);
 static int	 answer_fault(struct answer *, xmlNodePtr);
+
+static const struct op	 op_params = { NS_WSE2, "GetAuthParameters",
+			    NS_WSE2 "/GetAuthParameters",
+			    "GetAuthParametersResponse" };
+const struct op		 op_token = { NS_WST, "RequestSecurityToken",
+			    NS_WST "/RST/Issue",
+			    "RequestSecurityTokenResponseCollection" };
 
 int
 session_open(struct session *s, const struct account *acc)
@@ -204,8 +211,7 @@ session_mackey(struct session *s)
 	if (s->have_mac)
 		return 0;
 	xml_put_elem(&w, "w:user", s->acc->address);
-	code = call_exchange(s, NS_WSE2, "GetAuthParameters", &w, NULL, 0, 1,
-	    60, &a);
+	code = call_exchange(s, &op_params, &w, NULL, 0, 1, 60, &a);
 	wbuf_free(&w);
 	if (code != 0)
 		return code;
@@ -329,7 +335,7 @@ call_sign(const struct session *s, const struct wbuf *si, uint8_t **value,
 }
 
 static int
-call_compose(struct session *s, const char *ns, const char *op,
+call_compose(struct session *s, const struct op *op,
     const struct wbuf *content, const char *const *to, size_t nto, int open,
     struct wbuf *out, char *msgid)
 {
@@ -337,7 +343,7 @@ call_compose(struct session *s, const char *ns, const char *op,
 	struct soapenv		 e;
 	struct rcpt		*rc = NULL;
 	uint8_t			*value = NULL;
-	char			 action[256], uuid[16];
+	char			 uuid[16], to_domain[ADDR_DOMAIN_MAX + 64];
 	size_t			 i, len = 0;
 	int			 code = 0;
 
@@ -348,8 +354,12 @@ call_compose(struct session *s, const char *ns, const char *op,
 		snprintf(msgid + strlen(msgid), 4, "%s%02x",
 		    i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
 		    (unsigned char)uuid[i]);
-	snprintf(action, sizeof(action), "%s/%s", ns, op);
-	soapenv_wsa(&e, "Action", action);
+	if (s->acc->auth == AUTH_TOKEN) {
+		snprintf(to_domain, sizeof(to_domain), WSA_TO_PREFIX "%s",
+		    s->token->saml.audience);
+		soapenv_wsa(&e, "To", to_domain);
+	}
+	soapenv_wsa(&e, "Action", op->action);
 	soapenv_wsa(&e, "MessageID", msgid);
 	if (nto > 0) {
 		if ((rc = calloc(nto, sizeof(*rc))) == NULL)
@@ -360,7 +370,7 @@ call_compose(struct session *s, const char *ns, const char *op,
 			soapenv_delivery(&e, KIND_SUBMIT, NULL, NULL, rc, nto, 0);
 		free(rc);
 	}
-	soapenv_body(&e, ns, op, content);
+	soapenv_body(&e, op->ns, op->name, content);
 	if (!open && code == 0) {
 		soapenv_timestamp(&e, wstime_now(), REQUEST_LIFE);
 		switch (s->acc->auth) {
@@ -375,6 +385,10 @@ call_compose(struct session *s, const char *ns, const char *op,
 			break;
 		case AUTH_CERTIFICATE:
 			soapenv_token_cert(&e, s->cert, s->chain);
+			break;
+		case AUTH_TOKEN:
+			soapenv_token_saml(&e, s->token->xml,
+			    s->token->saml.id);
 			break;
 		}
 		if (code == 0 && s->acc->auth != AUTH_PASSWORD) {
@@ -395,22 +409,21 @@ call_compose(struct session *s, const char *ns, const char *op,
 }
 
 static int
-call_exchange(struct session *s, const char *ns, const char *op,
+call_exchange(struct session *s, const struct op *op,
     const struct wbuf *content, const char *const *to, size_t nto, int open,
     unsigned int timeout, struct answer *a)
 {
 	struct wbuf	 out = { 0 };
-	char		 action[256], msgid[64];
+	char		 msgid[64];
 	int		 code;
 
-	snprintf(action, sizeof(action), "%s/%s", ns, op);
-	code = call_compose(s, ns, op, content, to, nto, open, &out, msgid);
+	code = call_compose(s, op, content, to, nto, open, &out, msgid);
 	if (code == 0)
-		code = conn_post(s->conn, "text/xml; charset=utf-8", action,
-		    &out, &a->http, timeout);
+		code = conn_post(s->conn, "text/xml; charset=utf-8",
+		    op->action, &out, &a->http, timeout);
 	wbuf_free(&out);
 	if (code == 0)
-		code = answer_read(s, op, open, msgid, a);
+		code = answer_read(s, op->answer, open, msgid, a);
 	return code;
 }
 
@@ -419,11 +432,26 @@ call(struct session *s, const char *ns, const char *op,
     const struct wbuf *content, const char *const *to, size_t nto,
     unsigned int timeout, struct answer *a)
 {
+	char		 action[256], answer[128];
+	struct op	 o = { ns, op, action, answer };
+	int		 code;
+
+	if (s->acc->auth == AUTH_MAC && (code = session_mackey(s)) != 0)
+		return code;
+	snprintf(action, sizeof(action), "%s/%s", ns, op);
+	snprintf(answer, sizeof(answer), "%sResponse", op);
+	return call_exchange(s, &o, content, to, nto, 0, timeout, a);
+}
+
+int
+call_as(struct session *s, const struct op *op, const struct wbuf *content,
+    unsigned int timeout, struct answer *a)
+{
 	int	 code;
 
 	if (s->acc->auth == AUTH_MAC && (code = session_mackey(s)) != 0)
 		return code;
-	return call_exchange(s, ns, op, content, to, nto, 0, timeout, a);
+	return call_exchange(s, op, content, NULL, 0, 0, timeout, a);
 }
 
 /*
@@ -454,7 +482,7 @@ answer_signature(struct session *s, struct wss *w, const char *msgid)
 
 /* Parses and judges; on success a->op is the answer's element. */
 static int
-answer_read(struct session *s, const char *op, int open, const char *msgid,
+answer_read(struct session *s, const char *want, int open, const char *msgid,
     struct answer *a)
 {
 	/*
@@ -467,7 +495,6 @@ answer_read(struct session *s, const char *op, int open, const char *msgid,
 	struct wss_rules	 rules = { wstime_now(), 300, 600, 16, 0 };
 	const char		*why = NULL, *id;
 	struct wss		 w;
-	char			 want[128];
 	int			 code = EX_PROTOCOL, examined;
 
 	a->op = NULL;
@@ -488,7 +515,6 @@ answer_read(struct session *s, const char *op, int open, const char *msgid,
 		return code;
 	}
 	examined = wss_examine(&w, a->doc, &rules);
-	snprintf(want, sizeof(want), "%sResponse", op);
 	if (w.operation != NULL && (xml_is(w.operation, NS_SOAP11, "Fault") ||
 	    xml_is(w.operation, NS_SOAP12, "Fault")))
 		code = answer_fault(a, w.operation);

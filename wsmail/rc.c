@@ -18,7 +18,6 @@
 
 static int	 rc_account(struct accounts *, const char *, struct account **);
 static int	 rc_auth(struct account *, const char *);
-static int	 rc_server(struct account *, const char *);
 static int	 rc_line(struct accounts *, struct account **, char *,
 		    const char **);
 static char	*rc_home(const char *);
@@ -102,8 +101,7 @@ rc_auth(struct account *a, const char *value)
 	return -1;
 }
 
-/* "host" or "host:port" or "[v6]:port". */
-static int
+int
 rc_server(struct account *a, const char *value)
 {
 	const char	*end, *port;

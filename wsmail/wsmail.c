@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "addr.h"
 #include "textout.h"
 #include "wsmail.h"
 
@@ -24,6 +25,7 @@ static const struct command {
 	{ "save",	cmd_save,	"id file" },
 	{ "send",	cmd_send,	"[-DI] [-b bcc] [-i message-id] [-r id] [-s subject] [recipient ...]" },
 	{ "show",	cmd_show,	"id" },
+	{ "token",	cmd_token,	"domain file" },
 	{ "verify",	cmd_verify,	"id | -f file" },
 	{ "wait",	cmd_wait,	"[-e] [-c change] [-t seconds]" },
 };
@@ -31,8 +33,10 @@ static const struct command {
 static const struct command *command_find(const char *);
 static int	 run(const struct account *, const struct command *, int,
 		    char **);
-static int	 with_account(const char *, const char *,
+static int	 run_token(const struct account *, const char *, const char *,
 		    const struct command *, int, char **);
+static int	 with_account(const char *, const char *, const char *,
+		    const char *, const struct command *, int, char **);
 
 void
 usage(void)
@@ -40,7 +44,7 @@ usage(void)
 	size_t	 i;
 
 	fprintf(stderr, "usage: wsmail [-a address] [-f file] [-o text|json] "
-	    "command [argument ...]\n");
+	    "[-T token [-H host:port]] command [argument ...]\n");
 	for (i = 0; i < nitems(commands); i++)
 		fprintf(stderr, "       wsmail %s %s\n", commands[i].name,
 		    commands[i].args);
@@ -89,9 +93,48 @@ run(const struct account *acc, const struct command *c, int argc, char **argv)
 	return code;
 }
 
+/*
+ * At the server of the domain that the token is for, which is found as the
+ * own one is, or at where.
+ */
 static int
-with_account(const char *rc, const char *address, const struct command *c,
-    int argc, char **argv)
+run_token(const struct account *acc, const char *path, const char *where,
+    const struct command *c, int argc, char **argv)
+{
+	struct account	 a = *acc;
+	struct session	 s;
+	struct token	 t;
+	char		 name[ADDR_MAX + 1];
+	int		 code;
+
+	if ((code = token_load(path, &t)) != 0)
+		return code;
+	a.auth = AUTH_TOKEN;
+	a.host = a.port = NULL;
+	/* What matters of it to a connection is the domain. */
+	snprintf(name, sizeof(name), "postmaster@%s", t.saml.audience);
+	a.address = name;
+	if (where != NULL && rc_server(&a, where) == -1) {
+		fprintf(stderr, "wsmail: -H %s: expected host:port\n", where);
+		code = EX_USAGE;
+	} else if ((code = session_open(&s, &a)) == 0) {
+		s.token = &t;
+		s.key = t.key;
+		code = c->fn(&s, argc, argv);
+		s.key = NULL;
+		session_close(&s);
+	}
+	if (where != NULL) {
+		free(a.host);
+		free(a.port);
+	}
+	token_free(&t);
+	return code;
+}
+
+static int
+with_account(const char *rc, const char *address, const char *token,
+    const char *where, const struct command *c, int argc, char **argv)
 {
 	struct accounts		 accounts = TAILQ_HEAD_INITIALIZER(accounts);
 	const struct account	*acc;
@@ -103,7 +146,8 @@ with_account(const char *rc, const char *address, const struct command *c,
 			    address != NULL ? address : "in it");
 			code = EX_CONFIG;
 		} else
-			code = run(acc, c, argc, argv);
+			code = token != NULL ? run_token(acc, token, where, c,
+			    argc, argv) : run(acc, c, argc, argv);
 	}
 	rc_free(&accounts);
 	return code;
@@ -113,7 +157,7 @@ int
 main(int argc, char **argv)
 {
 	const struct command	*c;
-	const char		*address = NULL;
+	const char		*address = NULL, *token = NULL, *where = NULL;
 	char			*rc;
 	int			 ch, code;
 
@@ -122,8 +166,14 @@ main(int argc, char **argv)
 	if ((rc = rc_path()) == NULL)
 		err(EX_OSERR, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
-	while ((ch = getopt(argc, argv, "+a:f:o:")) != -1) {
+	while ((ch = getopt(argc, argv, "+H:T:a:f:o:")) != -1) {
 		switch (ch) {
+		case 'H':
+			where = optarg;
+			break;
+		case 'T':
+			token = optarg;
+			break;
 		case 'a':
 			address = optarg;
 			break;
@@ -156,7 +206,7 @@ main(int argc, char **argv)
 	else if ((c = command_find(argv[0])) == NULL)
 		code = EX_USAGE;
 	else
-		code = with_account(rc, address, c, argc, argv);
+		code = with_account(rc, address, token, where, c, argc, argv);
 	free(rc);
 	/* Of a failure halfway only ferror(3) knows, and not why. */
 	errno = 0;

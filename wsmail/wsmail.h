@@ -9,11 +9,12 @@
 
 #include "http.h"
 #include "pki.h"
+#include "saml.h"
 #include "wire.h"
 #include "wsmsg.h"
 #include "xml.h"
 
-enum auth { AUTH_MAC, AUTH_PASSWORD, AUTH_CERTIFICATE };
+enum auth { AUTH_MAC, AUTH_PASSWORD, AUTH_CERTIFICATE, AUTH_TOKEN };
 
 struct account {
 	char		*address;	/* normalized */
@@ -31,6 +32,8 @@ struct account {
 TAILQ_HEAD(accounts, account);
 
 /* rc.c: 0, or a sysexits(3) code after an error was printed. */
+/* "host", "host:port" or "[address]:port" into a->host and port: 0 or -1. */
+int		 rc_server(struct account *, const char *);
 int		 rc_read(const char *path, struct accounts *);
 void		 rc_free(struct accounts *);
 struct account	*rc_find(struct accounts *, const char *address);
@@ -53,6 +56,16 @@ int		 conn_post(struct conn *, const char *content_type,
 		    const char *action, const struct wbuf *, struct http_msg *,
 		    unsigned int timeout);
 
+/* token.c */
+struct token {
+	struct saml	 saml;
+	char		*xml;		/* the assertion, canonical */
+	EVP_PKEY	*key;
+};
+/* From a file of `wsmail token`.  0, or a code after an error was printed. */
+int		 token_load(const char *path, struct token *);
+void		 token_free(struct token *);
+
 /* call.c */
 struct session {
 	const struct account *acc;
@@ -65,7 +78,13 @@ struct session {
 	X509		*cert;
 	STACK_OF(X509)	*chain;		/* of cert */
 	EVP_PKEY	*key;
+	const struct token *token;	/* AUTH_TOKEN */
 };
+struct op {
+	const char	*ns, *name, *action;
+	const char	*answer;	/* element in the answer's Body */
+};
+extern const struct op op_token;	/* WS-Trust's Issue */
 struct answer {
 	struct http_msg	 http;
 	xmlDocPtr	 doc;
@@ -83,6 +102,9 @@ void		 session_close(struct session *);
 int		 call(struct session *, const char *ns, const char *op,
 		    const struct wbuf *content, const char *const *delivery,
 		    size_t ndelivery, unsigned int timeout, struct answer *);
+int		 call_as(struct session *, const struct op *,
+		    const struct wbuf *content, unsigned int timeout,
+		    struct answer *);
 void		 answer_free(struct answer *);
 /* Text of a child element of the answer, "" when absent; caller frees. */
 char		*answer_text(xmlNodePtr, const char *name);
@@ -153,6 +175,7 @@ int		 cmd_im(struct session *, int, char **);
 int		 cmd_list(struct session *, int, char **);
 int		 cmd_show(struct session *, int, char **);
 int		 cmd_save(struct session *, int, char **);
+int		 cmd_token(struct session *, int, char **);
 int		 cmd_verify(struct session *, int, char **);
 int		 cmd_delete(struct session *, int, char **);
 int		 cmd_wait(struct session *, int, char **);

@@ -116,6 +116,7 @@ static void	 parse_plugin_word(const char *);
 static void	 parse_plugin_words(void);
 static void	 parse_plugin_end(void);
 static void	 parse_plugin_users(const char *, const char *);
+static void	 parse_tokens(const char *, const char *);
 static void	 parse_route(const char *, const char *, uint16_t);
 static void	 parse_resolver(const char *, uint16_t);
 static void	 parse_user(const char *, const char *);
@@ -152,10 +153,10 @@ static const char *parse_pool(const char *);
 	uint16_t	 port;
 }
 
-%token	ALIAS CA CERTIFICATE CLIENT CONTROL CRL DOMAIN INCLUDE JITTER KEY
+%token	ALIAS CA CERTIFICATE CLIENT CONTROL CRL DOMAIN FOR INCLUDE JITTER KEY
 %token	LIMIT LISTEN MAX MIN ON PLUGIN PORT PROCESSES QUEUE QUOTA READONLY REQUIRED
-%token	RESOLVER RETRY ROUTE SANDBOX SOAP SOCKET SPOOL TLS TO TRUST TTL USER
-%token	USERS WARN
+%token	RESOLVER RETRY ROUTE SANDBOX SOAP SOCKET SPOOL TLS TO TOKENS TRUST TTL
+%token	USER USERS WARN
 %token	<string> STRING
 %type	<string> crl readonly role file time
 %type	<port> port optport
@@ -206,8 +207,11 @@ listen	: LISTEN want_on ON want_address STRING port want_end {
 	}
 	;
 
-trust	: TRUST want_ca CA file crl want_end {
+trust	: TRUST want_trust CA file crl want_end {
 		parse_trust($4, $5);
+	}
+	| TRUST want_trust TOKENS want_tdomain STRING want_for FOR want_use STRING want_end {
+		parse_tokens($5, $9);
 	}
 	;
 
@@ -443,6 +447,7 @@ want_domain:  { parse.want = "a domain"; };
 want_end:     { parse.want = WANT_END; };
 want_equal:   { parse.want = "a keyword to begin with, or = after a macro"; };
 want_file:    { parse.want = WANT_FILE; };
+want_for:     { parse.want = "for"; };
 want_host:    { parse.want = "a host"; };
 want_key:     { parse.want = "key"; };
 want_kport:   { parse.want = "port"; };
@@ -467,8 +472,11 @@ want_retry:   { parse.want = "min, max or jitter"; };
 want_role:    { parse.want = "the name of a process"; };
 want_size:    { parse.want = WANT_SIZE; };
 want_socket:  { parse.want = "socket"; };
+want_tdomain: { parse.want = "a domain or any"; };
 want_time:    { parse.want = WANT_TIME; };
 want_to:      { parse.want = "to"; };
+want_trust:   { parse.want = "ca or tokens"; };
+want_use:     { parse.want = "extensions"; };
 want_user:    { parse.want = "a user of the system"; };
 want_value:   { parse.want = "the macro's value"; };
 
@@ -872,6 +880,21 @@ parse_plugin_users(const char *min, const char *max)
 	}
 }
 
+/* Whose tokens are honoured, and for what. */
+static void
+parse_tokens(const char *domain, const char *use)
+{
+	char	 norm[ADDR_DOMAIN_MAX + 1] = TOKEN_ANY;
+
+	if (strcmp(use, TOKEN_EXTENSIONS) != 0)
+		parse_expected("extensions", use);
+	else if (strcmp(domain, TOKEN_ANY) != 0 &&
+	    addr_domain_normalize(domain, norm, sizeof(norm)) == -1)
+		parse_expected("a domain or any", domain);
+	else if (conf_pair_add(&parse.conf->tokens, norm, use) == -1)
+		fatal("memory");
+}
+
 static void
 parse_route(const char *domain, const char *host, uint16_t port)
 {
@@ -1194,7 +1217,8 @@ lex_keyword(const char *s)
 		{ "alias",	ALIAS },	{ "ca",		CA },
 		{ "certificate", CERTIFICATE },	{ "client",	CLIENT },
 		{ "control",	CONTROL },	{ "crl",	CRL },
-		{ "domain",	DOMAIN },	{ "include",	INCLUDE },
+		{ "domain",	DOMAIN },	{ "for",	FOR },
+		{ "include",	INCLUDE },
 		{ "jitter",	JITTER },	{ "key",	KEY },
 		{ "limit",	LIMIT },	{ "listen",	LISTEN },
 		{ "max",	MAX },		{ "min",	MIN },
@@ -1207,6 +1231,7 @@ lex_keyword(const char *s)
 		{ "sandbox",	SANDBOX },	{ "soap",	SOAP },
 		{ "socket",	SOCKET },	{ "spool",	SPOOL },
 		{ "tls",	TLS },		{ "to",		TO },
+		{ "tokens",	TOKENS },
 		{ "trust",	TRUST },	{ "ttl",	TTL },
 		{ "user",	USER },		{ "users",	USERS },
 		{ "warn",	WARN },

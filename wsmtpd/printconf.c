@@ -135,12 +135,18 @@ print_routing(const struct conf *c)
 	const struct conf_trust	*t;
 	const struct conf_alias	*a;
 	const struct conf_route	*r;
+	const struct conf_pair	*k;
 
 	TAILQ_FOREACH(t, &c->trusts, entry) {
 		printf("trust");
 		print_file("ca", &t->ca);
 		print_file("crl", &t->crl);
 		putchar('\n');
+	}
+	TAILQ_FOREACH(k, &c->tokens, entry) {
+		printf("trust tokens ");
+		print_string(k->name);
+		printf(" for %s\n", k->value);
 	}
 	TAILQ_FOREACH(a, &c->aliases, entry)
 		print_alias(a);

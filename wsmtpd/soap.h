@@ -94,7 +94,11 @@ struct operation {
 	const char	*name;
 	const char	*action;
 	int		 anybody;	/* needs no login */
+	const char	*token;		/* use of another domain's tokens: TOKEN_*,
+					 * or NULL: they are of none */
 	void		(*run)(struct request *);
+	const char	*answer;	/* NULL: nameResponse, */
+	const char	*answer_action;	/* actionResponse */
 };
 
 /* A request; freed by the answer (request_answer, request_fault). */
@@ -114,7 +118,9 @@ struct request {
 	char		 domain[ADDR_DOMAIN_MAX + 1];	/* of ours, that serves */
 	int		 authenticated;
 	int		 is_peer;	/* principal is a domain */
+	int		 is_guest;	/* a user whom another domain vouches for */
 	struct replay	 replay;
+	void		(*once)(struct request *);	/* request_once() */
 	struct soapenv	 env;		/* the answer, while it is signed */
 	uint32_t	 status;	/* its HTTP status */
 	void		*state;		/* of the operation */
@@ -178,6 +184,11 @@ void	 request_authenticated(struct request *);
 void	 request_free(struct request *);
 /* Gives the tree back early: nothing more is read from it. */
 void	 request_drop_tree(struct request *);
+/*
+ * Has the queue remember the request, if it can be known again, and goes on;
+ * or answers that it was seen before.
+ */
+void	 request_once(struct request *, void (*go)(struct request *));
 /* Text of an integer child: 1 found, 0 absent, -1 malformed or out of range. */
 int	 request_int(xmlNodePtr, const char *ns, const char *name, int64_t min,
 	    int64_t max, int64_t *);
@@ -220,6 +231,7 @@ void	 delete_run(struct request *);
 void	 wait_run(struct request *);
 void	 params_run(struct request *);
 void	 ext_run(struct request *);
+void	 token_run(struct request *);
 
 /* --- soap_outgoing.c --- */
 /* A message of ours on its way: composed, signed, checked. */

@@ -29,6 +29,8 @@ static void	 auth_cert_peer(struct request *);
 static void	 auth_cert_user(struct request *);
 static int	 auth_cert_domain(struct request *, struct hosted *,
 		    const char **);
+static void	 auth_saml(struct request *);
+static const char *auth_saml_wrong(struct request *);
 static int	 auth_to_ok(const struct request *);
 
 static const struct {
@@ -40,6 +42,7 @@ static const struct {
 	{ WSS_MAC,		auth_mac },
 	{ WSS_X509,		auth_x509 },
 	{ WSS_THUMBPRINT,	auth_thumbprint },
+	{ WSS_SAML,		auth_saml },
 };
 
 void
@@ -329,6 +332,67 @@ auth_cert_user(struct request *r)
 		return;
 	}
 	certs_learn(r->s, &r->w);
+	request_authenticated(r);
+}
+
+/*
+ * A user of another domain, for whom that vouches.  NULL, or why not: the
+ * request is for us (DEST); so is the token, whose time it is; its issuer is
+ * the domain of its subject (ISSUER, FULLNAME), and that of who signed it; and
+ * such tokens are honoured for this.
+ */
+static const char *
+auth_saml_wrong(struct request *r)
+{
+	const struct saml	*t = &r->w.saml;
+	const char		*to = r->w.wsa_to, *why = NULL;
+	int64_t			 skew = (int64_t)r->rules.future * 1000;
+
+	if (to == NULL || strncmp(to, WSA_TO_PREFIX, sizeof(WSA_TO_PREFIX) -
+	    1) != 0 || addr_domain_normalize(to + sizeof(WSA_TO_PREFIX) - 1,
+	    r->domain, sizeof(r->domain)) == -1 ||
+	    certs_hosted(r->s, r->domain) == NULL)
+		return "wsa:To is not this server (DEST)";
+	if (strcmp(t->audience, r->domain) != 0)
+		return "the token is for another audience (DEST)";
+	if (t->from > r->rules.now + skew || t->until <= r->rules.now ||
+	    t->until <= t->from)
+		return "the token is not valid now";
+	if (strcmp(addr_domain(t->subject), t->issuer) != 0)
+		return "the token is of another domain than its subject "
+		    "(ISSUER)";
+	if (certs_hosted(r->s, t->issuer) != NULL)
+		return "a token of a domain that is served here";
+	if (pki_check(r->s->trust, t->signer, t->chain, PKI_DOMAIN,
+	    r->rules.now / 1000, &why) != PKI_OK)
+		return why;
+	if (!pki_names_domain(t->signer, t->issuer))
+		return "the token's certificate does not name its issuer "
+		    "(ISSUER)";
+	if (r->op->token == NULL || !conf_honours(r->s->p->conf, t->issuer,
+	    r->op->token))
+		return "tokens of this domain are not honoured for this "
+		    "(trust tokens)";
+	return NULL;
+}
+
+static void
+auth_saml(struct request *r)
+{
+	const char	*why;
+
+	if (wss_verify_cert(&r->w) == -1) {
+		request_fault_wss(r, WSS_F_FAILED_CHECK,
+		    "signature is not by the key that the token names");
+		return;
+	}
+	if ((why = auth_saml_wrong(r)) != NULL) {
+		r->domain[0] = '\0';
+		request_fault_wss(r, WSS_F_FAILED_AUTH, why);
+		return;
+	}
+	strlcpy(r->principal, r->w.saml.subject, sizeof(r->principal));
+	r->is_guest = 1;
 	request_authenticated(r);
 }
 

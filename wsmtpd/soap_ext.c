@@ -9,7 +9,6 @@
 #include "log.h"
 #include "soap.h"
 
-#define EXT_TIMEOUT	60	/* s, for the queue */
 #define EXT_RESULT	"w:ExecuteExtensionHandlerResult"
 
 struct extending {
@@ -21,8 +20,7 @@ struct extending {
 
 static void	 extending_free(void *);
 static int	 ext_args(struct extending *);
-static int	 ext_fresh(void *, struct imsg *, const char *);
-static void	 ext_ask(struct extending *);
+static void	 ext_ask(struct request *);
 static void	 ext_verdict(struct chain *, const struct plug_verdict *,
 		    const struct plug_row *, void *);
 static void	 ext_answer(struct extending *, const struct plug_verdict *,
@@ -72,7 +70,6 @@ void
 ext_run(struct request *r)
 {
 	struct extending	*x;
-	struct wbuf		 w = { 0 };
 	xmlNodePtr		 n;
 
 	if ((x = calloc(1, sizeof(*x))) == NULL) {
@@ -90,44 +87,13 @@ ext_run(struct request *r)
 	}
 	if (ext_args(x) == -1)
 		return;
-	if (r->replay.until == 0) {
-		ext_ask(x);
-		return;
-	}
-	replay_put(&w, &r->replay);
-	if (soap_ask(r->s, P_QUEUE, IMSG_QUEUE_NONCE_CHECK, &w,
-	    IMSG_SOAP_NONCE_RESULT, EXT_TIMEOUT, ext_fresh, r) == -1)
-		request_fault_later(r, "the queue is not there");
-}
-
-static int
-ext_fresh(void *arg, struct imsg *imsg, const char *why)
-{
-	struct request	*r = arg;
-	struct rbuf	 rb;
-	uint32_t	 code;
-
-	if (imsg == NULL) {
-		request_fault_later(r, why);
-		return 0;
-	}
-	rbuf_init(&rb, imsg->data, imsg->hdr.len);
-	code = rbuf_u32(&rb);
-	if (rbuf_end(&rb) == -1 || code > 1) {
-		request_fault_later(r, "the queue cannot be written to");
-		return code > 2 ? -1 : 0;
-	}
-	if (code == 1)
-		request_fault_replay(r);
-	else
-		ext_ask(r->state);
-	return 0;
+	request_once(r, ext_ask);
 }
 
 static void
-ext_ask(struct extending *x)
+ext_ask(struct request *r)
 {
-	struct request		*r = x->r;
+	struct extending	*x = r->state;
 	const struct plug_row	*row;
 	struct plug_call	 call;
 	char			 id[32];

@@ -63,7 +63,9 @@ plug_env(const struct request *r, struct plug_call *call, char *id, size_t len)
 	}
 	if (r->is_peer)
 		call->auth = WSP_AUTH_PEER;
-	call->local = !r->is_peer;
+	if (r->is_guest)
+		call->auth = WSP_AUTH_TOKEN;
+	call->local = !r->is_peer && !r->is_guest;
 	snprintf(id, len, "%016llx", (unsigned long long)r->id);
 	call->request = id;
 	call->principal = (char *)(uintptr_t)r->principal;

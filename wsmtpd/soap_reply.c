@@ -120,8 +120,13 @@ request_answer(struct request *r, const struct wbuf *content)
 {
 	char	 name[64], action[256];
 
-	snprintf(name, sizeof(name), "%sResponse", r->op->name);
-	snprintf(action, sizeof(action), "%sResponse", r->op->action);
+	if (r->op->answer != NULL) {
+		strlcpy(name, r->op->answer, sizeof(name));
+		strlcpy(action, r->op->answer_action, sizeof(action));
+	} else {
+		snprintf(name, sizeof(name), "%sResponse", r->op->name);
+		snprintf(action, sizeof(action), "%sResponse", r->op->action);
+	}
 	request_compose(r, action);
 	soapenv_body(&r->env, r->op->ns, name, content);
 	request_finish(r, 200, r->w.has_signature && !r->op->anybody);

@@ -15,22 +15,29 @@
 #include "log.h"
 #include "soap.h"
 
+#define ONCE_TIMEOUT	60	/* s, for the queue */
+
 static int	 request_read(struct request *, struct mime *);
 static int	 request_examine(struct request *);
 static int	 request_dispatch(struct request *);
 static int	 request_action_ok(const char *, const char *);
 static void	 request_serving_domain(struct request *);
 static int	 request_unknown_version(xmlDocPtr);
+static int	 request_fresh(void *, struct imsg *, const char *);
 
-#define OP(ns, name, anybody, run) { ns, name, ns "/" name, anybody, run }
+#define OP(ns, name, anybody, token, run) \
+	{ ns, name, ns "/" name, anybody, token, run, NULL, NULL }
 static const struct operation operations[] = {
-	OP(NS_WSE, "WSEmailSend", 0, send_run),
-	OP(NS_WSE, "WSEmailFetchHeaders", 0, list_run),
-	OP(NS_WSE, "WSEmailRetrieve", 0, retrieve_run),
-	OP(NS_WSE, "WSEmailDelete", 0, delete_run),
-	OP(NS_WSE, "ExecuteExtensionHandler", 0, ext_run),
-	OP(NS_WSE2, "GetAuthParameters", 1, params_run),
-	OP(NS_WSE2, "WaitForChange", 0, wait_run),
+	OP(NS_WSE, "WSEmailSend", 0, NULL, send_run),
+	OP(NS_WSE, "WSEmailFetchHeaders", 0, NULL, list_run),
+	OP(NS_WSE, "WSEmailRetrieve", 0, NULL, retrieve_run),
+	OP(NS_WSE, "WSEmailDelete", 0, NULL, delete_run),
+	OP(NS_WSE, "ExecuteExtensionHandler", 0, TOKEN_EXTENSIONS, ext_run),
+	OP(NS_WSE2, "GetAuthParameters", 1, NULL, params_run),
+	OP(NS_WSE2, "WaitForChange", 0, NULL, wait_run),
+	{ NS_WST, "RequestSecurityToken", NS_WST "/RST/Issue", 0, NULL,
+	    token_run, "RequestSecurityTokenResponseCollection",
+	    NS_WST "/RSTRC/IssueFinal" },
 };
 
 int
@@ -256,6 +263,46 @@ request_authenticated(struct request *r)
 	}
 	wss_replay(&r->w, r->principal, &r->rules, &r->replay);
 	r->op->run(r);
+}
+
+static int
+request_fresh(void *arg, struct imsg *imsg, const char *why)
+{
+	struct request	*r = arg;
+	struct rbuf	 rb;
+	uint32_t	 code;
+
+	if (imsg == NULL) {
+		request_fault_later(r, why);
+		return 0;
+	}
+	rbuf_init(&rb, imsg->data, imsg->hdr.len);
+	code = rbuf_u32(&rb);
+	if (rbuf_end(&rb) == -1 || code > 1) {
+		request_fault_later(r, "the queue cannot be written to");
+		return code > 2 ? -1 : 0;
+	}
+	if (code == 1)
+		request_fault_replay(r);
+	else
+		r->once(r);
+	return 0;
+}
+
+void
+request_once(struct request *r, void (*go)(struct request *))
+{
+	struct wbuf	 w = { 0 };
+
+	if (r->replay.until == 0) {
+		go(r);
+		return;
+	}
+	r->once = go;
+	replay_put(&w, &r->replay);
+	if (soap_ask(r->s, P_QUEUE, IMSG_QUEUE_NONCE_CHECK, &w,
+	    IMSG_SOAP_NONCE_RESULT, ONCE_TIMEOUT, request_fresh, r) == -1)
+		request_fault_later(r, "the queue is not there");
 }
 
 int

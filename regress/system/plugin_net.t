@@ -8,7 +8,7 @@ net() {
 }
 # Says "hello" to whoever connects; its port on standard output.
 server() {
-	perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(Listen => 5,
+	exec perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(Listen => 5,
 	    LocalAddr => "127.0.0.1") or die; $| = 1; print $l->sockport, "\n";
 	    close STDOUT; while ($c = $l->accept) { print $c "hello\n"; }'
 }

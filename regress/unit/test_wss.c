@@ -612,6 +612,10 @@ test_forms(void)
 		    "unknown token in Security" },
 		{ CERT, "an assertion", "</wsse:Security>",
 		    "<a:Assertion xmlns:a=\"urn:oasis:names:tc:SAML:2.0:"
+		    "assertion\"/></wsse:Security>", INVALID,
+		    "more than one token" },
+		{ CERT, "one of SAML 1.1", "</wsse:Security>",
+		    "<a:Assertion xmlns:a=\"urn:oasis:names:tc:SAML:1.0:"
 		    "assertion\"/></wsse:Security>", NOTOKEN,
 		    "unknown token in Security" },
 		{ CERT, "a user name beside", "<ds:Signature ",

@@ -1,0 +1,217 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""forge.py port ca cert key other-cert other-key
+
+Assertions by evil.test, whose key this has, at scorpio.test: good ones are
+taken, and each that is wrong in one thing is refused.  A line "ok" or "not
+ok" for each.
+"""
+import base64
+import copy
+import hashlib
+import re
+import sys
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from lxml import etree
+
+from attack import B64, DS, EXC, SHA256, WSE, WSSE, X509V3, Envelope, Server, Signer, c14n, stamp
+
+SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
+HOK = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"
+EMAIL = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
+SAMLID = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID"
+ENVELOPED = DS + "enveloped-signature"
+DOMAIN = "urn:wsemail:2:domain:"
+EXTENSION = ('<ExecuteExtensionHandler xmlns="%s"><ext>urn:test:net</ext><args><Connect xmlns='
+             '"urn:test:net"><Port>1</Port></Connect></args></ExecuteExtensionHandler>' % WSE)
+LIST = '<WSEmailFetchHeaders xmlns="%s"/>' % WSE
+
+
+class Key(Signer):
+    """Its certificate says nothing: signed by itself."""
+
+    def __init__(self):
+        import datetime
+        now = datetime.datetime.now(datetime.timezone.utc)
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "key")])
+        self.cert = (x509.CertificateBuilder().subject_name(name).issuer_name(name)
+                     .public_key(self.key.public_key()).serial_number(1)
+                     .not_valid_before(now).not_valid_after(now + datetime.timedelta(1))
+                     .sign(self.key, hashes.SHA256()))
+        self.der = self.cert.public_bytes(serialization.Encoding.DER)
+        self.is_ec = True
+        self.alg = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
+
+
+def certificate(der):
+    return ('<ds:X509Data><ds:X509Certificate>%s</ds:X509Certificate></ds:X509Data>'
+            % base64.b64encode(der).decode())
+
+
+def assertion(signer, holder, subject="mallory@evil.test", issuer="evil.test",
+              audience="scorpio.test", start=-5, end=300, method=HOK, ident="_t",
+              conditions="", confirmations=""):
+    a = etree.fromstring(
+        '<saml2:Assertion xmlns:saml2="%s" ID="%s" IssueInstant="%s" Version="2.0">'
+        '<saml2:Issuer>%s</saml2:Issuer><saml2:Subject><saml2:NameID Format="%s">%s</saml2:NameID>'
+        '<saml2:SubjectConfirmation Method="%s"><saml2:SubjectConfirmationData><ds:KeyInfo '
+        'xmlns:ds="%s">%s</ds:KeyInfo></saml2:SubjectConfirmationData></saml2:SubjectConfirmation>'
+        '%s</saml2:Subject><saml2:Conditions NotBefore="%s" NotOnOrAfter="%s">'
+        '<saml2:AudienceRestriction><saml2:Audience>%s</saml2:Audience></saml2:AudienceRestriction>'
+        '%s</saml2:Conditions><saml2:AuthnStatement AuthnInstant="%s"><saml2:AuthnContext>'
+        '<saml2:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:X509'
+        '</saml2:AuthnContextClassRef></saml2:AuthnContext></saml2:AuthnStatement>'
+        '</saml2:Assertion>' % (
+            SAML, ident, stamp(), DOMAIN + issuer, EMAIL, subject, method, DS,
+            certificate(holder.der), confirmations, stamp(start), stamp(end), DOMAIN + audience,
+            conditions, stamp()))
+    sig = etree.fromstring(
+        '<ds:Signature xmlns:ds="%s"><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="%s"/>'
+        '<ds:SignatureMethod Algorithm="%s"/><ds:Reference URI="#%s"><ds:Transforms><ds:Transform '
+        'Algorithm="%s"/><ds:Transform Algorithm="%s"/></ds:Transforms><ds:DigestMethod '
+        'Algorithm="%s"/><ds:DigestValue>%s</ds:DigestValue></ds:Reference></ds:SignedInfo>'
+        '<ds:SignatureValue/><ds:KeyInfo>%s</ds:KeyInfo></ds:Signature>' % (
+            DS, EXC, signer.alg, ident, ENVELOPED, EXC, SHA256,
+            base64.b64encode(hashlib.sha256(c14n(a)).digest()).decode(), certificate(signer.der)))
+    sig[1].text = base64.b64encode(signer.sign(c14n(sig[0]))).decode()
+    a.insert(1, sig)
+    return a
+
+
+def request(holder, token, op=EXTENSION, to=DOMAIN + "scorpio.test", ident="_t", refs=None,
+            more=None):
+    wsa = {"MessageID": "urn:uuid:" + hashlib.sha256(stamp().encode()).hexdigest()[:32] +
+           str(request.n)}
+    request.n += 1
+    if to:
+        wsa["To"] = to
+    e = Envelope(holder, op=op, wsa=wsa)
+    for t in token if isinstance(token, list) else [token]:
+        e.security.append(t)
+    if more:
+        more(e)
+    e.signature(refs=refs and [e.reference(i) for i in refs], keyinfo=(
+        '<wsse:SecurityTokenReference xmlns:wsse="%s"><wsse:KeyIdentifier ValueType="%s">%s'
+        '</wsse:KeyIdentifier></wsse:SecurityTokenReference>' % (WSSE, SAMLID, ident)))
+    return e
+
+
+request.n = 0
+
+
+class Suite:
+    def __init__(self, server):
+        self.server = server
+
+    def ask(self, what, envelope, good=False, code=None, plain=False):
+        status, body = self.server.post(envelope.text())
+        text = body.decode("utf-8", "replace")
+        taken = "not permitted" in text     # what the plug-in itself says
+        fault = re.search(r"<faultcode[^>]*>wsse:(\w+)<", text)
+        held = taken if good else (
+            status == 500 and not taken and (fault is None) == plain and
+            (code is None or fault.group(1) == code))
+        print("%s %s" % ("ok" if held else "not ok", what))
+        if not held:
+            print("# %d %s" % (status, text[-700:]))
+
+
+def forged(s, evil, other):
+    key, thief = Key(), Key()
+
+    def bad(what, code="FailedAuthentication", holder=key, req=None, **kw):
+        s.ask(what, request(holder, assertion(evil, key, **kw), **(req or {})), code=code)
+
+    s.ask("a good one", request(key, assertion(evil, key)), good=True)
+    s.ask("of another user", request(key, assertion(evil, key, subject="x@evil.test")), good=True)
+    bad("ISSUER: for another domain's user", subject="alice@capricorn.test")
+    bad("ISSUER: in another domain's name", subject="alice@capricorn.test",
+        issuer="capricorn.test")
+    bad("ISSUER: another's name for one's own user", issuer="capricorn.test")
+    bad("DEST: for another audience", audience="capricorn.test")
+    bad("DEST: in a request to another", req={"to": DOMAIN + "capricorn.test"})
+    bad("DEST: in a request to nobody", req={"to": None})
+    bad("DEST: in a request to an URL", req={"to": "https://scorpio.test/wsemail"})
+    bad("expired", start=-600, end=-1)
+    bad("not yet valid", start=600, end=900)
+    bad("ending before it begins", start=20, end=10)
+    bad("for a user of the server itself", subject="bob@scorpio.test", issuer="scorpio.test")
+    bad("for no user", code="InvalidSecurityToken", subject="evil.test")
+    bad("another's key", code="FailedCheck", holder=thief)
+    bad("whoever bears it", code="InvalidSecurityToken",
+        method="urn:oasis:names:tc:SAML:2.0:cm:bearer")
+    bad("or whoever bears it", code="InvalidSecurityToken", confirmations=(
+        '<saml2:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/>'))
+    bad("a condition that is not known", code="InvalidSecurityToken",
+        conditions="<saml2:OneTimeUse/>")
+    bad("two audiences", code="InvalidSecurityToken", conditions=(
+        '<saml2:AudienceRestriction><saml2:Audience>%s</saml2:Audience>'
+        '</saml2:AudienceRestriction>' % (DOMAIN + "x.test")))
+    bad("KeyInfo names another", code="InvalidSecurity", req={"ident": "_u"})
+    bad("a mailbox", req={"op": LIST})
+    bad("sending", req={"op": '<WSEmailSend xmlns="%s"><theMessage><Recipients><string>'
+                              'bob@scorpio.test</string></Recipients></theMessage></WSEmailSend>'
+                              % WSE})
+    bad("the Body not signed", code="InvalidSecurity", req={"refs": ["TS", "wsa-To",
+                                                                     "wsa-MessageID"]})
+    bad("wsa:To not signed", code="InvalidSecurity", req={"refs": ["B", "TS", "wsa-MessageID"]})
+    s.ask("by an authority that is not known", request(key, assertion(other, key)),
+          code="FailedAuthentication")
+    for name, path, value in (
+            ("the subject", ".//{%s}NameID" % SAML, "alice@evil.test"),
+            ("the audience", ".//{%s}Audience" % SAML, DOMAIN + "Scorpio.test"),
+            ("the key", ".//{%s}SubjectConfirmation//{%s}X509Certificate" % (SAML, DS),
+             base64.b64encode(thief.der).decode())):
+        a = assertion(evil, key)
+        a.find(path).text = value
+        s.ask("altered: " + name, request(thief if name == "the key" else key, a),
+              code="InvalidSecurityToken")
+    a = assertion(evil, key)
+    a.remove(a[1])
+    s.ask("not signed", request(key, a), code="InvalidSecurityToken")
+    wrapping(s, evil, key)
+
+
+def wrapping(s, evil, key):
+    good = assertion(evil, key)
+    s.ask("two of them", request(key, [good, assertion(evil, key, ident="_u")]),
+          code="InvalidSecurity")
+    # The signed one as a child, or in the signature, of one that is not.
+    for name, at in (("in an Object", 1), ("in Advice", 2)):
+        false = copy.deepcopy(good)
+        false.set("ID", "_f")
+        false.find(".//{%s}NameID" % SAML).text = "alice@evil.test"
+        if at == 1:
+            etree.SubElement(false[1], "{%s}Object" % DS).append(copy.deepcopy(good))
+        else:
+            advice = etree.Element("{%s}Advice" % SAML)
+            advice.append(copy.deepcopy(good))
+            false.insert(4, advice)
+        s.ask("wrapped " + name, request(key, false, ident="_f"), code="InvalidSecurityToken")
+    twin = copy.deepcopy(good)
+    twin.find(".//{%s}NameID" % SAML).text = "alice@evil.test"
+    s.ask("the same ID elsewhere", request(
+        key, twin, more=lambda e: e.header.append(copy.deepcopy(good))), plain=True)
+
+    def bst(e):
+        t = etree.SubElement(e.security, "{%s}BinarySecurityToken" % WSSE)
+        t.set("ValueType", X509V3)
+        t.set("EncodingType", B64)
+        t.text = base64.b64encode(evil.der).decode()
+    s.ask("beside a certificate", request(key, assertion(evil, key), more=bst),
+          code="InvalidSecurity")
+    e = request(key, assertion(evil, key))
+    s.ask("once", e, good=True)
+    s.ask("the same request again", e, code="InvalidSecurity")
+
+
+def main(port, ca, cert, key, other_cert, other_key):
+    forged(Suite(Server(int(port), ca, "scorpio.test")), Signer(cert, key),
+           Signer(other_cert, other_key))
+
+
+main(*sys.argv[1:])
