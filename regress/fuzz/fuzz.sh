@@ -40,7 +40,41 @@ if command -v openssl >/dev/null; then
 	    -out corpus/pki/pem.tmp 2>/dev/null
 	{ printf '\2'; cat corpus/pki/pem.tmp; } >corpus/pki/pem
 	{ printf '\0'; openssl x509 -in corpus/pki/pem.tmp -outform DER; } >corpus/pki/der
+	cert="<d:X509Data><d:X509Certificate>$(openssl x509 \
+	    -in corpus/pki/pem.tmp -outform DER | openssl base64 -A)</d:X509Certificate></d:X509Data>"
 	rm -f corpus/pki/pem.tmp
+	x=http://www.w3.org/2001
+	s=urn:oasis:names:tc:SAML:2.0
+	{
+		echo "text/xml"
+		printf '%s' "<s:Assertion xmlns:s=\"$s:assertion\" " \
+		    'xmlns:d="http://www.w3.org/2000/09/xmldsig#" ID="_a" ' \
+		    'IssueInstant="2026-11-23T00:00:00Z" Version="2.0">' \
+		    '<s:Issuer>urn:wsemail:2:domain:a.test</s:Issuer>' \
+		    '<d:Signature><d:SignedInfo><d:CanonicalizationMethod ' \
+		    "Algorithm=\"$x/10/xml-exc-c14n#\"/><d:SignatureMethod " \
+		    "Algorithm=\"$x/04/xmldsig-more#ecdsa-sha256\"/>" \
+		    '<d:Reference URI="#_a"><d:Transforms><d:Transform ' \
+		    'Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/>' \
+		    "<d:Transform Algorithm=\"$x/10/xml-exc-c14n#\"/>" \
+		    "</d:Transforms><d:DigestMethod Algorithm=\"$x/04/xmlenc#sha256\"/>" \
+		    "<d:DigestValue>$(printf '%043d' 0)=</d:DigestValue>" \
+		    '</d:Reference></d:SignedInfo><d:SignatureValue>' \
+		    "$(printf '%086d' 0)==</d:SignatureValue><d:KeyInfo>$cert" \
+		    '</d:KeyInfo></d:Signature><s:Subject><s:NameID Format="' \
+		    'urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress">' \
+		    'a@a.test</s:NameID><s:SubjectConfirmation Method="' \
+		    "$s:cm:holder-of-key\"><s:SubjectConfirmationData>" \
+		    "<d:KeyInfo>$cert</d:KeyInfo></s:SubjectConfirmationData>" \
+		    '</s:SubjectConfirmation></s:Subject><s:Conditions ' \
+		    'NotBefore="2026-11-23T00:00:00Z" ' \
+		    'NotOnOrAfter="2026-11-23T00:10:00Z"><s:AudienceRestriction>' \
+		    '<s:Audience>urn:wsemail:2:domain:b.test</s:Audience>' \
+		    '</s:AudienceRestriction></s:Conditions><s:AuthnStatement ' \
+		    'AuthnInstant="2026-11-23T00:00:00Z"><s:AuthnContext>' \
+		    '<s:AuthnContextClassRef>x</s:AuthnContextClassRef>' \
+		    '</s:AuthnContext></s:AuthnStatement></s:Assertion>'
+	} >corpus/soap/assertion
 fi
 key=$(printf '%044d' 0 | sed 's/0$/=/')
 salt=$(printf '%024d' 0 | sed 's/00$/==/')

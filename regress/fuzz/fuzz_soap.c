@@ -2,14 +2,31 @@
 /*
  * A request as soap reads it: media type up to the first line feed, then the
  * body: MIME and MTOM, XML, WS-Security up to the signature's value, which is
- * verified where there is a certificate.
+ * verified where there is a certificate.  An assertion may stand alone.
  */
 #include "compat.h"
 
 #include "fuzz.h"
+#include "saml.h"
 #include "soap.h"
+#include "wsemail.h"
 #include "wss.h"
 #include "xml.h"
+
+static void
+fuzz_assertion(xmlNodePtr n)
+{
+	struct saml	 s;
+	const char	*why = NULL;
+
+	if (!xml_is(n, NS_SAML2, "Assertion"))
+		return;
+	if (saml_read(&s, n, &why) == 0)
+		FUZZ_ASSERT(s.holder != NULL && s.signer != NULL);
+	else
+		FUZZ_ASSERT(why != NULL);
+	saml_free(&s);
+}
 
 static void
 fuzz_envelope(xmlDocPtr doc)
@@ -17,9 +34,10 @@ fuzz_envelope(xmlDocPtr doc)
 	const struct wss_rules	 rules = { 1795400000000, 60, 300, 16, 1 };
 	struct wss		 w;
 
+	fuzz_assertion(xmlDocGetRootElement(doc));
 	memset(&w, 0, sizeof(w));
 	if (wss_examine(&w, doc, &rules) == 0) {
-		if (w.token == WSS_X509)
+		if (w.token == WSS_X509 || w.token == WSS_SAML)
 			(void)wss_verify_cert(&w);
 	} else
 		FUZZ_ASSERT(w.why != NULL);
