@@ -42,6 +42,12 @@ domain() {
 		route "$3.test" to "127.0.0.1" port $4
 		spool "$dir/$1/spool"
 		control socket "$dir/$1/control.sock" read-only "$dir/$1/control-ro.sock"
+		plugin im {
+			object "$top/plugins/im.so"
+			grant bodies
+			grant state 1M
+			option strangers allow
+		}
 	EOF
 	echo "$5-demo-password" >"$dir/$1/$5.password"
 	chmod 600 "$dir/$1/$5.password"
@@ -107,6 +113,8 @@ start() {
 		export WSMAILRC=$dir/bob.wsmailrc       # or alice.wsmailrc
 		echo hello | wsmail send -s Hi alice@capricorn.test
 		WSMAILRC=$dir/alice.wsmailrc wsmail list
+		wsmail im alice@capricorn.test          # and in another terminal:
+		WSMAILRC=$dir/alice.wsmailrc wsmail im bob@scorpio.test
 		wsctl -s $dir/scorpio/control.sock show stats
 		wsctl -s $dir/scorpio/control.sock trace        # ^C ends it
 		man $top/man/wsmail.1
