@@ -21,6 +21,7 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "wsplugin.h"
 
@@ -74,6 +75,8 @@ struct location {
 	time_t		 until;
 	struct wsp_call	*held;		/* a Take */
 	time_t		 held_until;
+	char		*host, *port;	/* where it is told to come, or NULL */
+	time_t		 woken;		/* when it was */
 };
 
 struct user {			/* with a location at least */
@@ -112,7 +115,10 @@ static struct item *item_new(char *, size_t);
 static void	 item_push(struct im *, struct user *, struct item *);
 static void	 post_drop(struct im *, struct location *, struct post *, int);
 static void	 location_end(struct im *, struct location *);
+static void	 location_free(struct location *);
 static void	 location_answer(struct location *);
+static int	 location_wake(struct im *, struct location *);
+static void	 woken(struct wsp *, int, int, void *);
 static void	 delivery_end(struct im *, struct delivery *, int);
 static void	 undeliverable(struct wsp_call *, const char *);
 static int	 contact_key(char *, const char *, const char *);
@@ -384,7 +390,7 @@ location_end(struct im *im, struct location *l)
 		wsp_refuse(l->held, 550, "this location has ended");
 	while ((e = TAILQ_FIRST(&l->posts)) != NULL)
 		post_drop(im, l, e, 0);
-	free(l);
+	location_free(l);
 	if (u->nloc > 0)
 		return;
 	presence_spread(im, u, "offline");
@@ -422,7 +428,52 @@ item_push(struct im *im, struct user *u, struct item *it)
 		l->octets += it->len;
 		if (l->held != NULL)
 			location_answer(l);
+		else if (l->host != NULL)
+			(void)location_wake(im, l);
 	}
+}
+
+static void
+location_free(struct location *l)
+{
+	free(l->host);
+	free(l->port);
+	free(l);
+}
+
+/*
+ * A program that listens need not wait here: it is told its location's name,
+ * and nothing else, where it said, if that is granted.  -1 and errno.
+ */
+static int
+location_wake(struct im *im, struct location *l)
+{
+	char	*id;
+
+	if (l->woken == now())
+		return 0;
+	if ((id = strdup(l->id)) == NULL)
+		return -1;
+	if (wsp_connect(im->w, l->host, l->port, woken, id) == -1) {
+		free(id);
+		return -1;
+	}
+	l->woken = now();
+	return 0;
+}
+
+/* What is not heard is not repeated: the next event tries again. */
+static void
+woken(struct wsp *w, int fd, int error, void *id)
+{
+	(void)w;
+	(void)error;
+	if (fd != -1) {
+		(void)!write(fd, id, strlen(id));
+		(void)!write(fd, "\n", 1);
+		close(fd);
+	}
+	free(id);
 }
 
 /* What is there, to the request that waits for it. */
@@ -809,6 +860,31 @@ location_find(struct im *im, struct wsp_call *c, const char *user)
 	return l;
 }
 
+/* Address and Port, or neither.  -1: refused. */
+static int
+register_where(struct im *im, struct wsp_call *c, struct location *l)
+{
+	const char	*s;
+
+	if ((s = wsp_arg(c, "Address")) != NULL)
+		l->host = strdup(s);
+	if ((s = wsp_arg(c, "Port")) != NULL)
+		l->port = strdup(s);
+	if (l->host == NULL && l->port == NULL)
+		return 0;
+	if (l->host == NULL || l->port == NULL) {
+		wsp_refuse(c, 500, "Address and Port belong together");
+		return -1;
+	}
+	if (location_wake(im, l) == 0)
+		return 0;
+	if (errno == EPERM)
+		wsp_refuse(c, 553, "this address and port are not granted");
+	else
+		wsp_defer(c, "that cannot be connected to now");
+	return -1;
+}
+
 static void
 on_register(struct im *im, struct wsp_call *c, const char *user)
 {
@@ -822,16 +898,23 @@ on_register(struct im *im, struct wsp_call *c, const char *user)
 		wsp_refuse(c, 553, "too many locations (option locations)");
 		return;
 	}
-	if ((l = calloc(1, sizeof(*l))) == NULL ||
-	    (u == NULL && (u = user_new(im, user)) == NULL)) {
-		free(l);
+	if ((l = calloc(1, sizeof(*l))) == NULL) {
+		wsp_defer(c, "out of memory");
+		return;
+	}
+	TAILQ_INIT(&l->posts);
+	for (i = 0; i < ID_LEN; i += 8)
+		snprintf(l->id + i, 9, "%08x", (unsigned int)arc4random());
+	if (register_where(im, c, l) == -1) {
+		location_free(l);
+		return;
+	}
+	if (u == NULL && (u = user_new(im, user)) == NULL) {
+		location_free(l);
 		wsp_defer(c, "out of memory");
 		return;
 	}
 	l->u = u;
-	TAILQ_INIT(&l->posts);
-	for (i = 0; i < ID_LEN; i += 8)
-		snprintf(l->id + i, 9, "%08x", (unsigned int)arc4random());
 	l->until = now() + im->expiry;
 	TAILQ_INSERT_TAIL(&u->locations, l, entry);
 	u->nloc++;

@@ -24,7 +24,21 @@ settled() {
 	[ "$(ctl capricorn -o json show queue | grep -c '"id"')" = 0 ]
 }
 
+# Writes what those who connect say.
+hears() {
+	exec perl -MIO::Socket::INET -e '$l = IO::Socket::INET->new(Listen => 5,
+	    LocalAddr => "127.0.0.1") or die; $| = 1; print $l->sockport, "\n";
+	    while ($c = $l->accept) { print while <$c>; }'
+}
+: >heard
+hears >heard &
+hears_pid=$!
+trap 'kill $hears_pid; t_clean' EXIT
+wait_until 10 grep -q . heard
+hears_port=$(head -n 1 heard)
+
 inst_new capricorn "plugin im {
+	grant connect 127.0.0.1 port $hears_port
 	object \"$WS_TOP/plugins/im.so\"
 	grant bodies
 	grant state 1M
@@ -165,6 +179,22 @@ im bob SetPresence State=available >/dev/null
 ok "he leaves" im bob Unregister Location=$loc
 like "$(im alice Take Location=$aloc After=4 Wait=10)" '<State>offline<' \
     "she is told"
+
+# A program that listens, where that is granted.
+like "$(im carol Register Address=127.0.0.1 Port=1 2>&1)" 'not granted' \
+    "an address that is not granted"
+like "$(im carol Register Address=127.0.0.1 2>&1)" 'belong together' \
+    "an address without a port"
+cloc=$(im carol Register Address=127.0.0.1 "Port=$hears_port" |
+    sed -n 's/.*<Location>\([0-9a-f]*\)<.*/\1/p')
+ok "is told its location" wait_until 10 grep -q "^$cloc\$" heard
+im carol Allow Address=alice@capricorn.test >/dev/null
+ok "a message" send alice woken carol@capricorn.test
+twice() { [ "$(grep -c "^$cloc\$" heard)" = 2 ]; }
+ok "makes it be told again" wait_until 10 twice
+like "$(im carol Take Location=$cloc Wait=0)" '<Subject>woken<' \
+    "and it comes and takes it"
+ok "it leaves" im carol Unregister Location=$cloc
 
 # Many that wait do not keep out who would not have to: Python sends them.
 ok "forty held requests, and one more is answered" /usr/bin/python3 \
