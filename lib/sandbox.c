@@ -110,14 +110,6 @@ sandbox_none_of(int resource)
 #include <sched.h>
 #include <seccomp.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SB_ASAN		1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SB_ASAN		1
-#endif
-#endif
-
 /*
  * The Landlock ABI, defined here because Debian 12's header ends at its own
  * kernel's version; see landlock(7) and the kernel's landlock.rst.

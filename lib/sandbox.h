@@ -19,6 +19,15 @@
 #define SB_NODUMP	0x20	/* no core dumps, no debugger */
 #define SB_LIMITS	0x40	/* rlimits */
 
+/* With the address sanitizer, which needs calls and memory of its own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SB_ASAN		1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SB_ASAN		1
+#endif
+#endif
+
 struct sandbox {
 	int	 applied;	/* SB_* */
 	int	 missing;	/* what the role should have and lacks */

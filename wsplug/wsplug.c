@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "sandbox.h"
 #include "wsplug.h"
 #include "xml.h"
 
@@ -119,6 +120,9 @@ host_load(struct proc *p, int object)
 		return -1;
 	}
 	rl.rlim_cur = rl.rlim_max = (rlim_t)cp->memory;
+#ifdef SB_ASAN
+	rl.rlim_cur = rl.rlim_max = RLIM_INFINITY;
+#endif
 	if (setrlimit(RLIMIT_DATA, &rl) == -1)
 		log_warn("RLIMIT_DATA");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", object);

@@ -42,7 +42,7 @@ inst_new capricorn "plugin im {
 	object \"$WS_TOP/plugins/im.so\"
 	grant bodies
 	grant state 1M
-	option ack 2
+	option ack 4
 	option locations 2
 	option contacts 5
 	option block dave@capricorn.test
@@ -70,7 +70,7 @@ eloc=$(mail eve@scorpio -o json extension urn:wsemail:2:im Register |
 begun=$(date +%s)
 
 ok "to one who is not there" send alice early bob@capricorn.test
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob early)" 1 "it is in the mailbox"
 like "$(im bob Contacts)" 'alice@capricorn.test</Address><Access>asks<' \
     "and that she asks is kept"
@@ -78,7 +78,7 @@ ok "he allows her" im bob Allow Address=Alice@Capricorn.test
 like "$(im bob Contacts)" 'alice@capricorn.test</Address><Access>allowed<' \
     "it says so"
 ok "to be dropped" send alice drop -D bob@capricorn.test
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob drop)" 0 "it is nowhere"
 
 loc=$(register bob)
@@ -91,7 +91,7 @@ like "$(cat take1)" '<Subject>hello</Subject>' "he has it"
 like "$(cat take1)" 'Number=.*1.*<ds:Signature' "with its signature"
 im bob Take Location=$loc After=1 Wait=0 >take2
 not_ok "once" grep -q Subject take2
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob hello)" 0 "and not in the mailbox"
 
 # Two programs of one user: both are told, one is enough.
@@ -101,7 +101,7 @@ ok "to both" send alice both bob@capricorn.test
 like "$(im bob Take Location=$loc After=1 Wait=10)" '<Subject>both<' "the one"
 like "$(im bob Take Location=$loc2 Wait=10)" '<Subject>both<' "the other"
 im bob Take Location=$loc After=2 Wait=0 >out
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob both)" 0 "one acknowledged it"
 like "$(im bob Take Location=$loc2 Wait=0)" '<Subject>both<' \
     "the other may still take it"
@@ -111,7 +111,7 @@ not_ok "is gone" im bob Take Location=$loc2 Wait=0
 # Taken, and never acknowledged.
 ok "one more" send alice lost bob@capricorn.test
 like "$(im bob Take Location=$loc After=2 Wait=10)" '<Subject>lost<' "shown"
-ok "it is not acknowledged" wait_until 10 settled
+ok "it is not acknowledged" wait_until 20 settled
 is "$(count bob lost)" 1 "so it is in the mailbox"
 not_ok "and the program is taken for gone" im bob Take Location=$loc Wait=0
 
@@ -126,24 +126,24 @@ not_ok "a presence that is none" im bob SetPresence State=asleep
 head -c 40000 /dev/zero | tr '\0' x >big
 ok "too large for the backlog" mail alice@capricorn send -I -s big \
     bob@capricorn.test <big
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob big)" 1 "is in the mailbox"
 ok "not an instant one" mail alice@capricorn send -s plain bob@capricorn.test \
     </dev/null
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob plain)" 1 "is in the mailbox"
 
 # Who may.
 ok "he blocks her" im bob Block Address=alice@capricorn.test
 ok "then" send alice blocked bob@capricorn.test
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob blocked)" 0 "is nowhere"
 like "$(mail alice@capricorn list)" 'postmaster@capricorn' "it was refused"
 ok "she that is nobody to him" im bob Forget Address=alice@capricorn.test
 ok "blocked by the administrator, if allowed" im bob Allow \
     Address=dave@capricorn.test
 ok "then" send dave administered bob@capricorn.test
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob administered)" 0 "is refused"
 like "$(mail dave@capricorn list)" 'postmaster@capricorn' "he is told"
 for i in 1 2 3 4; do
@@ -222,7 +222,7 @@ like "$(im bob Take Location=$loc After=1 Wait=10)" '<Subject>last<' "shown"
 ok "unloaded" ctl capricorn plugin unload im
 wait $pid
 ok "whoever waited has an answer" grep -q Events held
-ok "settled" wait_until 10 settled
+ok "settled" wait_until 20 settled
 is "$(count bob last)" 1 "what nobody acknowledged is in the mailbox"
 ok "loaded" ctl capricorn plugin load im
 ok "it is up" wait_until 10 up

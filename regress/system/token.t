@@ -4,7 +4,7 @@
 # it is good for there, and every way in which it is not.
 . "${WS_TOP:?}/regress/lib.sh"
 
-inst_new capricorn "limit token-lifetime 1m"
+inst_new capricorn "limit token-lifetime 2m"
 plug="plugin net {
 	object \"$WS_TOP/regress/system/plug_net.so\"
 	for capricorn.test scorpio.test evil.test
