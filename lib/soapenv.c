@@ -280,6 +280,14 @@ void
 soapenv_token_saml(struct soapenv *e, const char *xml, const char *id)
 {
 	wbuf_puts(&e->security, xml);
+	/* It is signed like the rest, by the ID that it has. */
+	if (e->nref == SOAPENV_REFS || strlcpy(e->id[e->nref], id,
+	    sizeof(e->id[0])) >= sizeof(e->id[0])) {
+		soapenv_fail(e, EINVAL);
+		return;
+	}
+	e->ref[e->nref].id = e->id[e->nref];
+	SHA256((const uint8_t *)xml, strlen(xml), e->ref[e->nref++].digest);
 	wbuf_puts(&e->keyinfo, "<wsse:SecurityTokenReference" XMLNS_WSSE
 	    " xmlns:wsse11=\"" NS_WSSE11 "\" wsse11:TokenType=\""
 	    URI_SAML_TOKEN "\"><wsse:KeyIdentifier ValueType=\"" URI_SAML_ID

@@ -65,6 +65,7 @@ struct wss {
 	STACK_OF(X509)	*chain;		/* of cert, or NULL; likewise */
 	uint8_t		 thumbprint[20];
 	struct saml	 saml;		/* SAML; cert is that of its holder */
+	int		 token_signed;	/* the signature covers it */
 	/* signature */
 	int		 has_signature;
 	struct wbuf	 signedinfo;	/* canonical */

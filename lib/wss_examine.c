@@ -785,6 +785,8 @@ wss_signed(struct examine *e)
 	    wss_digests(e) == -1)
 		return -1;
 	w->has_signature = 1;
+	w->token_signed = e->assertion != NULL &&
+	    wss_is_covered(e, e->assertion);
 	w->sigvalue = e->sig.value;
 	w->sigvalue_len = e->sig.value_len;
 	w->sig_was_der = e->sig.was_der;

@@ -6,6 +6,8 @@
  */
 #include "compat.h"
 
+#include <sys/stat.h>
+
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -206,12 +208,20 @@ token_parse(const char *path, const char *xml, struct saml *s)
 int
 token_load(const char *path, struct token *t)
 {
-	uint8_t	*file;
-	size_t	 len;
-	char	*xml, *end;
-	BIO	*bio;
+	struct stat	 st;
+	uint8_t		*file;
+	size_t		 len;
+	char		*xml, *end;
+	BIO		*bio;
 
 	memset(t, 0, sizeof(*t));
+	/* There is a key in it. */
+	if (stat(path, &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+		fprintf(stderr, "wsmail: %s: others may read or change it "
+		    "(mode %03o); chmod 600 it\n", path,
+		    (unsigned int)(st.st_mode & 0777));
+		return EX_CONFIG;
+	}
 	if ((file = mailfile_read(path, &len)) == NULL) {
 		fprintf(stderr, "wsmail: %s: %s\n", path, strerror(errno));
 		return EX_NOINPUT;

@@ -31,6 +31,7 @@ static int	 auth_cert_domain(struct request *, struct hosted *,
 		    const char **);
 static void	 auth_saml(struct request *);
 static const char *auth_saml_wrong(struct request *);
+static int	 auth_saml_names(const struct request *);
 static int	 auth_to_ok(const struct request *);
 
 static const struct {
@@ -336,6 +337,24 @@ auth_cert_user(struct request *r)
 }
 
 /*
+ * What the key signed says who asks: the token itself, or wsa:From.  Else a
+ * domain could put its own token for the same key in place of this one.
+ */
+static int
+auth_saml_names(const struct request *r)
+{
+	const char	*from = r->w.wsa_from;
+	char		 addr[ADDR_MAX + 1];
+
+	if (r->w.token_signed)
+		return 1;
+	if (from != NULL && strncasecmp(from, "mailto:", 7) == 0)
+		from += 7;
+	return from != NULL && addr_normalize(from, addr, sizeof(addr)) ==
+	    0 && strcmp(addr, r->w.saml.subject) == 0;
+}
+
+/*
  * A user of another domain, for whom that vouches.  NULL, or why not: the
  * request is for us (DEST); so is the token, whose time it is; its issuer is
  * the domain of its subject (ISSUER, FULLNAME), and that of who signed it; and
@@ -358,6 +377,8 @@ auth_saml_wrong(struct request *r)
 	if (t->from > r->rules.now + skew || t->until <= r->rules.now ||
 	    t->until <= t->from)
 		return "the token is not valid now";
+	if (!auth_saml_names(r))
+		return "the signature does not cover who asks (SUBJECT)";
 	if (strcmp(addr_domain(t->subject), t->issuer) != 0)
 		return "the token is of another domain than its subject "
 		    "(ISSUER)";

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from lxml import etree
 
-from attack import B64, DS, EXC, SHA256, WSE, WSSE, X509V3, Envelope, Server, Signer, c14n, stamp
+from attack import (B64, DS, EXC, SHA256, WSA, WSE, WSSE, WSU, X509V3, Envelope, Server, Signer,
+                    c14n, stamp)
 
 SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
 HOK = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"
@@ -83,7 +84,7 @@ def assertion(signer, holder, subject="mallory@evil.test", issuer="evil.test",
 
 
 def request(holder, token, op=EXTENSION, to=DOMAIN + "scorpio.test", ident="_t", refs=None,
-            more=None):
+            more=None, frm=None, cover=True):
     wsa = {"MessageID": "urn:uuid:" + hashlib.sha256(stamp().encode()).hexdigest()[:32] +
            str(request.n)}
     request.n += 1
@@ -94,7 +95,16 @@ def request(holder, token, op=EXTENSION, to=DOMAIN + "scorpio.test", ident="_t",
         e.security.append(t)
     if more:
         more(e)
-    e.signature(refs=refs and [e.reference(i) for i in refs], keyinfo=(
+    if frm:
+        f = etree.SubElement(e.header, "{%s}From" % WSA, nsmap={"wsa": WSA})
+        etree.SubElement(f, "{%s}Address" % WSA).text = frm
+        f.set("{%s}Id" % WSU, "wsa-From")
+        e.refs.append("wsa-From")
+    signed = [e.reference(i) for i in refs or e.refs]
+    if cover:
+        t = token[0] if isinstance(token, list) else token
+        signed.append(e.reference(t.get("ID"), digest=hashlib.sha256(c14n(t)).digest()))
+    e.signature(refs=signed, keyinfo=(
         '<wsse:SecurityTokenReference xmlns:wsse="%s"><wsse:KeyIdentifier ValueType="%s">%s'
         '</wsse:KeyIdentifier></wsse:SecurityTokenReference>' % (WSSE, SAMLID, ident)))
     return e
@@ -136,6 +146,13 @@ def forged(s, evil, other):
     bad("DEST: in a request to another", req={"to": DOMAIN + "capricorn.test"})
     bad("DEST: in a request to nobody", req={"to": None})
     bad("DEST: in a request to an URL", req={"to": "https://scorpio.test/wsemail"})
+    bad("SUBJECT: the signature leaves out who asks", req={"cover": False})
+    bad("SUBJECT: and says that it is another", req={"cover": False, "frm": "mailto:x@evil.test"})
+    s.ask("who asks in wsa:From", request(key, assertion(evil, key), cover=False,
+                                          frm="mailto:Mallory@evil.test"), good=True)
+    e = request(key, assertion(evil, key))
+    e.security.replace(e.security[1], assertion(evil, key, subject="x@evil.test"))
+    s.ask("SUBJECT: another token for the same key in its place", e, code="FailedCheck")
     bad("expired", start=-600, end=-1)
     bad("not yet valid", start=600, end=900)
     bad("ending before it begins", start=20, end=10)

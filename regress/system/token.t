@@ -52,6 +52,14 @@ ok "by certificate" mail carol@capricorn token scorpio.test t2
 like "$(guest t2 Connect Port=1 2>&1)" "$asked" "is as good"
 like "$(cat t2)" 'ac:classes:X509' "and says so"
 
+cp t1 open
+chmod 640 open
+like "$(guest open Connect Port=1 2>&1)" 'others may read' \
+    "none that others may read"
+{ sed -n '/BEGIN/,/END CERT/p' t2; sed -n '/<saml2/p' t1; } >mixed
+chmod 600 mixed
+like "$(guest mixed Connect Port=1 2>&1)" 'not that of the token' \
+    "nor with another's key"
 at() {	# COMMAND...: with alice's token, at scorpio
 	wsmail -f capricorn/alice.rc -T t1 -H "127.0.0.1:$PORT_scorpio" "$@"
 }
@@ -86,7 +94,7 @@ if /usr/bin/python3 -c 'import lxml, cryptography' 2>/dev/null; then
 		*)	echo "# $line" ;;
 		esac
 	done <result
-	is "$(grep -c '^ok' result)" 36 "as many as there are"
+	is "$(grep -c '^ok' result)" 40 "as many as there are"
 else
 	echo "# python3 with lxml and cryptography is missing: no forgeries"
 fi
