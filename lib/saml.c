@@ -21,6 +21,7 @@ static char	*read_text(xmlNodePtr);
 static char	*read_domain(xmlNodePtr);
 static int	 read_time(xmlNodePtr, const char *, int64_t *);
 static int	 attr_is(xmlNodePtr, const char *, const char *);
+static int	 attrs_judged(xmlNodePtr);
 static X509	*read_cert(xmlNodePtr);
 static int	 read_subject(struct saml *, xmlNodePtr, const char **);
 static int	 read_conditions(struct saml *, xmlNodePtr, const char **);
@@ -181,6 +182,52 @@ attr_is(xmlNodePtr n, const char *name, const char *want)
 	return same;
 }
 
+/*
+ * Every attribute of the assertion, outside of its signature and keys, is one
+ * that is looked at, or says nothing more: another could limit what it says,
+ * as NotOnOrAfter does in several places.
+ */
+static int
+attrs_judged(xmlNodePtr n)
+{
+	static const struct {
+		const char	*element, *attr;
+	} judged[] = {
+		{ "Assertion", "ID" }, { "Assertion", "IssueInstant" },
+		{ "Assertion", "Version" }, { "NameID", "Format" },
+		{ "SubjectConfirmation", "Method" },
+		{ "Conditions", "NotBefore" },
+		{ "Conditions", "NotOnOrAfter" },
+		{ "AuthnStatement", "AuthnInstant" },
+	};
+	xmlAttrPtr	 a;
+	xmlNodePtr	 c;
+	size_t		 i;
+
+	if (n->ns != NULL && strcmp((const char *)n->ns->href, NS_DS) == 0)
+		return 1;
+	for (a = n->properties; a != NULL; a = a->next) {
+		if (a->ns != NULL) {
+			/* The type that holder-of-key's data has anyway. */
+			if (strcmp((const char *)a->ns->href, NS_XSI) == 0 &&
+			    strcmp((const char *)a->name, "type") == 0)
+				continue;
+			return 0;
+		}
+		for (i = 0; i < nitems(judged); i++)
+			if (strcmp(judged[i].element, (const char *)n->name) ==
+			    0 && strcmp(judged[i].attr,
+			    (const char *)a->name) == 0)
+				break;
+		if (i == nitems(judged))
+			return 0;
+	}
+	for (c = xml_first(n); c != NULL; c = xml_next(c))
+		if (!attrs_judged(c))
+			return 0;
+	return 1;
+}
+
 static X509 *
 read_cert(xmlNodePtr n)
 {
@@ -267,6 +314,9 @@ read_form(struct saml *s, xmlNodePtr n, xmlNodePtr *sig, const char **why)
 	    !attr_is(n, "Version", "2.0") ||
 	    (s->id = xml_attr(n, NULL, "ID")) == NULL || *s->id == '\0' ||
 	    read_time(n, "IssueInstant", &s->issued) == -1)
+		return -1;
+	*why = "an attribute that is not known in an assertion";
+	if (!attrs_judged(n))
 		return -1;
 	*why = "the issuer is not a domain";
 	c = xml_first(n);

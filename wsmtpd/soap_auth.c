@@ -14,6 +14,7 @@
 #include "soap.h"
 
 #define AUTH_TIMEOUT	60	/* s, slow hashes wait in a queue */
+#define TOKEN_LIFE_MAX	(86400 * 1000LL)	/* ms, as token-lifetime's most */
 #define AUTH_TEXT_MAX	(32 * 1024)	/* of SignedInfo, for keys */
 
 static void	 auth_none(struct request *);
@@ -374,9 +375,12 @@ auth_saml_wrong(struct request *r)
 		return "wsa:To is not this server (DEST)";
 	if (strcmp(t->audience, r->domain) != 0)
 		return "the token is for another audience (DEST)";
-	if (t->from > r->rules.now + skew || t->until <= r->rules.now ||
-	    t->until <= t->from)
+	if (t->from > r->rules.now + skew || t->issued > r->rules.now + skew ||
+	    t->until <= r->rules.now || t->until <= t->from)
 		return "the token is not valid now";
+	/* However long another domain may want it to be. */
+	if (t->until - t->from > TOKEN_LIFE_MAX)
+		return "the token is valid for more than a day";
 	if (!auth_saml_names(r))
 		return "the signature does not cover who asks (SUBJECT)";
 	if (strcmp(addr_domain(t->subject), t->issuer) != 0)

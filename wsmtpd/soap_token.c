@@ -28,6 +28,8 @@ struct issuing {
 
 static void	 issuing_free(void *);
 static xmlNodePtr token_child(xmlNodePtr, const char *);
+static int	 token_count(xmlNodePtr, const char *);
+static const char *token_counts(xmlNodePtr);
 static int	 token_is(xmlNodePtr, const char *, const char *);
 static const char *token_audience(struct issuing *, xmlNodePtr);
 static const char *token_key(struct issuing *, xmlNodePtr);
@@ -57,6 +59,51 @@ token_child(xmlNodePtr n, const char *name)
 	for (n = xml_first(n); n != NULL; n = xml_next(n))
 		if (strcmp((const char *)n->name, name) == 0)
 			return n;
+	return NULL;
+}
+
+/* So many children of that local name. */
+static int
+token_count(xmlNodePtr n, const char *name)
+{
+	int	 count = 0;
+
+	for (n = xml_first(n); n != NULL; n = xml_next(n))
+		count += strcmp((const char *)n->name, name) == 0;
+	return count;
+}
+
+/*
+ * NULL, or what is there too often, not at all, or not for us: what asks for
+ * another kind of token than the one that is given is not passed over.
+ */
+static const char *
+token_counts(xmlNodePtr rst)
+{
+	static const struct {
+		const char	*name;
+		int		 min, max;
+		const char	*why;
+	} parts[] = {
+		{ "RequestType", 1, 1, "not one RequestType" },
+		{ "AppliesTo", 1, 1, "not one AppliesTo" },
+		{ "KeyType", 1, 1, "not one KeyType" },
+		{ "UseKey", 1, 1, "not one UseKey" },
+		{ "TokenType", 0, 1, "more than one TokenType" },
+		{ "Lifetime", 0, 1, "more than one Lifetime" },
+		{ "OnBehalfOf", 0, 0, "OnBehalfOf: a token is for who asks" },
+		{ "ActAs", 0, 0, "ActAs: a token is for who asks" },
+		{ "DelegateTo", 0, 0, "DelegateTo: a token is for who asks" },
+		{ "Claims", 0, 0, "Claims: a token has none" },
+	};
+	size_t	 i;
+	int	 n;
+
+	for (i = 0; i < nitems(parts); i++) {
+		n = token_count(rst, parts[i].name);
+		if (n < parts[i].min || n > parts[i].max)
+			return parts[i].why;
+	}
 	return NULL;
 }
 
@@ -158,8 +205,9 @@ token_read(struct issuing *x)
 	char		 hex[2 * sizeof(id) + 2] = "_";
 	size_t		 i;
 
-	if (xml_child(rst, NS_WST, "RequestType") == NULL ||
-	    !token_is(rst, "RequestType", URI_WST_ISSUE))
+	if ((why = token_counts(rst)) != NULL)
+		return why;
+	if (!token_is(rst, "RequestType", URI_WST_ISSUE))
 		return "RequestType is not Issue";
 	if (!token_is(rst, "TokenType", URI_SAML_TOKEN))
 		return "TokenType is not SAML 2.0";

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""forge.py port ca cert key other-cert other-key
+"""forge.py port ca cert key other-cert other-key home-port password
 
 Assertions by evil.test, whose key this has, at scorpio.test: good ones are
 taken, and each that is wrong in one thing is refused.  A line "ok" or "not
@@ -25,6 +25,7 @@ HOK = "urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"
 EMAIL = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"
 SAMLID = "http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile-1.1#SAMLID"
 ENVELOPED = DS + "enveloped-signature"
+WST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
 DOMAIN = "urn:wsemail:2:domain:"
 EXTENSION = ('<ExecuteExtensionHandler xmlns="%s"><ext>urn:test:net</ext><args><Connect xmlns='
              '"urn:test:net"><Port>1</Port></Connect></args></ExecuteExtensionHandler>' % WSE)
@@ -55,7 +56,7 @@ def certificate(der):
 
 def assertion(signer, holder, subject="mallory@evil.test", issuer="evil.test",
               audience="scorpio.test", start=-5, end=300, method=HOK, ident="_t",
-              conditions="", confirmations=""):
+              conditions="", confirmations="", issued=0, attribute=None):
     a = etree.fromstring(
         '<saml2:Assertion xmlns:saml2="%s" ID="%s" IssueInstant="%s" Version="2.0">'
         '<saml2:Issuer>%s</saml2:Issuer><saml2:Subject><saml2:NameID Format="%s">%s</saml2:NameID>'
@@ -67,9 +68,12 @@ def assertion(signer, holder, subject="mallory@evil.test", issuer="evil.test",
         '<saml2:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:X509'
         '</saml2:AuthnContextClassRef></saml2:AuthnContext></saml2:AuthnStatement>'
         '</saml2:Assertion>' % (
-            SAML, ident, stamp(), DOMAIN + issuer, EMAIL, subject, method, DS,
+            SAML, ident, stamp(issued), DOMAIN + issuer, EMAIL, subject, method, DS,
             certificate(holder.der), confirmations, stamp(start), stamp(end), DOMAIN + audience,
             conditions, stamp()))
+    if attribute:
+        element, name, value = attribute
+        (a.find(".//{%s}%s" % (SAML, element))).set(name, value)
     sig = etree.fromstring(
         '<ds:Signature xmlns:ds="%s"><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="%s"/>'
         '<ds:SignatureMethod Algorithm="%s"/><ds:Reference URI="#%s"><ds:Transforms><ds:Transform '
@@ -156,6 +160,16 @@ def forged(s, evil, other):
     bad("expired", start=-600, end=-1)
     bad("not yet valid", start=600, end=900)
     bad("ending before it begins", start=20, end=10)
+    bad("for longer than a day", end=86500)
+    bad("issued tomorrow", issued=86400)
+    for element, name, value in (
+            ("SubjectConfirmationData", "NotOnOrAfter", stamp(-60)),
+            ("SubjectConfirmationData", "Recipient", "https://elsewhere.test/"),
+            ("SubjectConfirmationData", "Address", "192.0.2.1"),
+            ("NameID", "NameQualifier", "x"), ("AuthnStatement", "SessionNotOnOrAfter", stamp(-60)),
+            ("Conditions", "x", "y")):
+        bad("an attribute %s of %s" % (name, element), code="InvalidSecurityToken",
+            attribute=(element, name, value))
     bad("for a user of the server itself", subject="bob@scorpio.test", issuer="scorpio.test")
     bad("for no user", code="InvalidSecurityToken", subject="evil.test")
     bad("another's key", code="FailedCheck", holder=thief)
@@ -226,7 +240,54 @@ def wrapping(s, evil, key):
     s.ask("the same request again", e, code="InvalidSecurity")
 
 
-def main(port, ca, cert, key, other_cert, other_key):
+def issuing(s, home, password):
+    """What a home server gives no token for."""
+    key = Key()
+    parts = {
+        "type": "<t:TokenType>%s</t:TokenType>" % SAMLID.replace("SAMLID", "SAMLV2.0"),
+        "request": "<t:RequestType>%s/Issue</t:RequestType>" % WST,
+        "applies": '<p:AppliesTo xmlns:p="http://www.w3.org/ns/ws-policy"><a:EndpointReference '
+                   'xmlns:a="%s"><a:Address>%sscorpio.test</a:Address></a:EndpointReference>'
+                   '</p:AppliesTo>' % (WSA, DOMAIN),
+        "key": "<t:KeyType>%s/PublicKey</t:KeyType>" % WST,
+        "use": '<t:UseKey><ds:KeyInfo xmlns:ds="%s">%s</ds:KeyInfo></t:UseKey>'
+               % (DS, certificate(key.der)),
+    }
+
+    def ask(what, good=False, more="", **changed):
+        part = dict(parts, **changed)
+        status, body = home.post((
+            '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Header>'
+            '<o:Security xmlns:o="%s"><o:UsernameToken><o:Username>alice@capricorn.test'
+            '</o:Username><o:Password>%s</o:Password></o:UsernameToken></o:Security></e:Header>'
+            '<e:Body><t:RequestSecurityToken Context="a&lt;b" xmlns:t="%s">%s%s'
+            '</t:RequestSecurityToken></e:Body></e:Envelope>'
+            % (WSSE, password, WST, "".join(part.values()), more)).encode())
+        root = etree.fromstring(body)
+        token = root.find(".//{%s}Assertion" % SAML)
+        print("%s %s" % ("ok" if (status == 200 and token is not None) == good and
+                         (status == 200 or b">500<" in body) else "not ok", what))
+        return token
+
+    token = ask("a stock client's request", good=True)
+    s.ask("what it gets is taken", request(key, token, ident=token.get("ID")), good=True)
+    ask("without a TokenType", good=True, type="")
+    ask("with what means nothing here", good=True, more="<t:KeySize>256</t:KeySize>")
+    ask("on behalf of another", more="<t:OnBehalfOf>bob@capricorn.test</t:OnBehalfOf>")
+    ask("to act as another", more="<t:ActAs>bob@capricorn.test</t:ActAs>")
+    for name in parts:
+        ask("two: " + name, more=parts[name])
+        if name != "type":
+            ask("none: " + name, **{name: ""})
+    ask("a renewal", request=parts["request"].replace("Issue", "Renew"))
+    ask("for a bearer", key=parts["key"].replace("PublicKey", "Bearer"))
+    ask("for an URL", applies=parts["applies"].replace(DOMAIN, "https://"))
+    ask("for the own domain", applies=parts["applies"].replace("scorpio", "capricorn"))
+
+
+def main(port, ca, cert, key, other_cert, other_key, home, password):
+    issuing(Suite(Server(int(port), ca, "scorpio.test")), Server(int(home), ca, "capricorn.test"),
+            password)
     forged(Suite(Server(int(port), ca, "scorpio.test")), Signer(cert, key),
            Signer(other_cert, other_key))
 
