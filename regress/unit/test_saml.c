@@ -197,7 +197,13 @@ test_form(void)
 	    "conditions", "an audience that is no domain");
 	changed("urn:wsemail:2:domain:a.test", "a.test", "issuer",
 	    "an issuer that is no domain");
-	changed(" NotBefore=\"", " NotBefor=\"", "conditions", "no beginning");
+	changed(" NotBefore=\"", " NotBefore=\"x", "conditions",
+	    "a beginning that is no time");
+	changed(" NotBefore=\"", " NotBefor=\"", "not known",
+	    "another attribute");
+	changed("<saml2:SubjectConfirmationData ",
+	    "<saml2:SubjectConfirmationData NotOnOrAfter=\"2000-01-01T00:00:00Z"
+	    "\" ", "not known", "an end of the confirmation");
 	changed("</saml2:AuthnStatement>", "</saml2:AuthnStatement>"
 	    "<saml2:AttributeStatement/>", "statement", "another statement");
 	changed("<ds:Transform Algorithm=\"" URI_ENVELOPED
