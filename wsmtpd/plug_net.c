@@ -91,11 +91,12 @@ plug_net_connect(struct child *ch, const struct conf_plugin *cp,
 			if (strcmp(c->name, addr) == 0 &&
 			    strcmp(c->value, port) == 0)
 				break;
-	if (c == NULL)
+	/* One that does not read its channel collects no sockets there. */
+	if (!may || ch->chan->ibuf.out_bytes > 0)
+		errno = EAGAIN;
+	else if (c == NULL)
 		log_warnx("%s: may not connect to %s port %s", ch->name, addr,
 		    port);
-	else if (!may)
-		errno = EAGAIN;
 	else
 		fd = net_connect(addr, port);
 	free(addr);
