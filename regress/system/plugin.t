@@ -243,8 +243,7 @@ id=$(say silent)
 echo_busy() { ctl capricorn -o json show plugins | tr '{' '\n' |
     grep '"name":"echo"' | grep -q '"open":1,'; }
 ok "at the plug-in" wait_until 10 echo_busy
-qid=$(ctl capricorn -o json show queue | tr '{' '\n' | grep "$id" | head -n 1 |
-    sed 's/.*"id":"\([0-9a-f]*\)".*/\1/')
+qid=$(sed -n "s/.*ev=accept id=\([0-9a-f]*\) msgid=$id .*/\1/p" capricorn/log)
 ok "removed" ctl capricorn remove "$qid"
 ok "the plug-in fails" wait_until 20 sh -c \
     "! wsctl -s capricorn/c.sock -o json show queue | grep -q '$id'"
