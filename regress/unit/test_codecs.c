@@ -57,6 +57,8 @@ struct fill {
 	uint32_t	 n;		/* makes values distinct */
 	int		 beyond;	/* which limit is passed, -1: none */
 	int		 limit;		/* limits so far */
+	int		 bare;		/* LEAST: which list is not empty */
+	int		 list;		/* lists so far */
 };
 
 /* Where lengths and counts stand in what was written. */
@@ -89,6 +91,7 @@ static int	 refused(const struct codec *, const uint8_t *, size_t);
 static int	 refused_or_same(const struct codec *, const uint8_t *, size_t);
 static void	 put32(uint8_t *, uint32_t);
 static void	 test_round(const struct codec *, enum how, const char *);
+static void	 test_bare(const struct codec *);
 static void	 test_cut(const struct codec *, const uint8_t *, size_t);
 static void	 test_lengths(const struct codec *, const uint8_t *, size_t,
 		    const struct marks *);
@@ -133,6 +136,8 @@ fill_list(struct fill *w, const struct field *f, uint8_t *v)
 	uint32_t	 i, n = w->how == LEAST ? 0 : w->how == SMALL ? 2 : 3;
 	uint8_t		*list = NULL;
 
+	if (++w->list == w->bare)
+		n = 50;
 	if (n > 0)
 		list = must(calloc(n, f->size));
 	for (i = 0; i < n; i++)
@@ -349,7 +354,10 @@ try_get(const struct codec *c, const uint8_t *p, size_t n, void *v,
 	return c->get(&r, v);
 }
 
-/* With its errno, and nothing to free is left. */
+/*
+ * With its errno.  The first time nothing is freed here, as get() must have
+ * done so; then it is, as no pointer to what was freed may be left.
+ */
 static int
 refused(const struct codec *c, const uint8_t *p, size_t n)
 {
@@ -357,6 +365,8 @@ refused(const struct codec *c, const uint8_t *p, size_t n)
 	int	 held;
 
 	held = try_get(c, p, n, v, &copy) == -1 && errno == EBADMSG;
+	free(copy);
+	held &= try_get(c, p, n, v, &copy) == -1;
 	c->free(v);
 	free(v);
 	free(copy);
@@ -375,8 +385,8 @@ refused_or_same(const struct codec *c, const uint8_t *p, size_t n)
 		c->put(&b, v);
 		held = b.error == 0 && b.len == n && memcmp(b.data, p, n) == 0;
 		wbuf_free(&b);
+		c->free(v);
 	}
-	c->free(v);
 	free(v);
 	free(copy);
 	return held;
@@ -435,6 +445,42 @@ test_round(const struct codec *c, enum how how, const char *what)
 	free(v);
 	wbuf_free(&b);
 	wbuf_free(&want);
+}
+
+/* Many elements that are as short as can be, in one list after the other. */
+static void
+test_bare(const struct codec *c)
+{
+	struct fill	 w;
+	struct wbuf	 b;
+	uint8_t		*v = must(calloc(1, c->size)), *copy;
+	uint8_t		*got = must(calloc(1, c->size));
+	int		 i, held = 1;
+
+	for (i = 1;; i++) {
+		memset(&w, 0, sizeof(w));
+		w.how = LEAST;
+		w.beyond = -1;
+		w.bare = i;
+		wbuf_init(&b);
+		fill(&w, c->fields, v);
+		c->put(&b, v);
+		if (try_get(c, b.data, b.len, got, &copy) == -1 ||
+		    !same(c->fields, v, got)) {
+			printf("# list %d\n", i);
+			held = 0;
+		}
+		c->free(got);
+		free(copy);
+		empty(c->fields, v);
+		wbuf_free(&b);
+		if (i >= w.list)
+			break;
+	}
+	free(got);
+	free(v);
+	if (w.list > 0)
+		say(held, c->name, "lists of the shortest");
 }
 
 static void
@@ -553,6 +599,7 @@ static void
 test_codec(const struct codec *c)
 {
 	test_round(c, LEAST, "least values");
+	test_bare(c);
 	test_round(c, MOST, "largest values");
 	test_round(c, SMALL, "distinct values");
 	test_limits(c);
