@@ -12,7 +12,9 @@
  * is kept.  Rules are read when they are set, so that mistakes are told then,
  * and again for each message: they are kept as they were written.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE		/* strcasestr(3), FNM_CASEFOLD */
+#endif
 
 #include <errno.h>
 #include <fnmatch.h>
