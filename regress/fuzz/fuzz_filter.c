@@ -7,9 +7,9 @@
  * that were refused change nothing.
  */
 #define _GNU_SOURCE		/* as filter.c wants it */
+#include "compat.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 
 #include "fuzz.h"
 #include "../../plugins/filter.c"
@@ -288,11 +288,9 @@ message(struct wsp_call *c, const char *p, const char *end)
 static char *
 after(const char *line, const char *rules)
 {
-	char	*s = malloc(strlen(line) + strlen(rules) + 1);
+	char	*s;
 
-	FUZZ_ASSERT(s != NULL);
-	strcpy(s, line);
-	strcat(s, rules);
+	FUZZ_ASSERT(asprintf(&s, "%s%s", line, rules) != -1);
 	return s;
 }
 

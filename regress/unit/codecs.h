@@ -6,6 +6,44 @@
 #ifndef CODECS_H
 #define CODECS_H
 
+#include <stddef.h>
+
+#include "addr.h"
+#include "msg_http.h"
+#include "msg_keys.h"
+#include "msg_local.h"
+#include "msg_plug.h"
+#include "msg_proc.h"
+#include "msg_queue.h"
+
+enum kind { END, U32, I64, STR, BYTES, RAW, SUB, LIST };
+
+struct field {
+	enum kind		 kind;
+	size_t			 off;
+	size_t			 count;	/* BYTES, LIST: where their number is */
+	size_t			 size;	/* RAW: octets; LIST: an element's */
+	uint32_t		 min;	/* U32 */
+	uint32_t		 max;	/* U32: value; STR: octets, 0: not tried */
+	const struct field	*sub;	/* SUB, LIST: of what */
+};
+
+#define F_U32(s, f)	{ .kind = U32, .off = offsetof(struct s, f),	\
+			    .max = UINT32_MAX }
+#define F_RANGE(s, f, a, b) { .kind = U32, .off = offsetof(struct s, f), \
+			    .min = (a), .max = (b) }
+#define F_I64(s, f)	{ .kind = I64, .off = offsetof(struct s, f) }
+#define F_STR(s, f, m)	{ .kind = STR, .off = offsetof(struct s, f), .max = (m) }
+#define F_BYTES(s, f)	{ .kind = BYTES, .off = offsetof(struct s, f),	\
+			    .count = offsetof(struct s, f##_len) }
+#define F_RAW(s, f)	{ .kind = RAW, .off = offsetof(struct s, f),	\
+			    .size = sizeof(((struct s *)0)->f) }
+#define F_SUB(s, f, d)	{ .kind = SUB, .off = offsetof(struct s, f), .sub = (d) }
+#define F_LIST(s, f, n, d) { .kind = LIST, .off = offsetof(struct s, f), \
+			    .count = offsetof(struct s, n),		\
+			    .size = sizeof(*((struct s *)0)->f), .sub = (d) }
+#define F_END		{ .kind = END }
+
 #define HTTP_FIELD	8192
 #define TEXT		65536
 #define SUBJECT		(1U << 20)
