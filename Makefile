@@ -5,6 +5,7 @@
 #	make demo, demo-stop	two domains on this machine; ends them
 #	make regress [T=unit]	the tests, or those below regress/unit
 #	make soak [MINUTES=3]	load and faults for so long, an exact ledger
+#	make bench		latencies, and under which conditions
 #	make fuzz [SECONDS=20]	libFuzzer on each target for so long (clang)
 #	make lint		what CI asks of the sources and the manuals
 #	make install [DESTDIR=], uninstall, dist, clean
@@ -107,5 +108,5 @@ clean:
 	    exit 1; done
 	rm -f .flags .depend.mk
 
-.PHONY: all have-packages deps demo demo-stop regress soak fuzz lint install uninstall \
+.PHONY: all have-packages deps demo demo-stop regress soak bench fuzz lint install uninstall \
 	dist clean $(SUBDIRS) $(TESTDIRS)

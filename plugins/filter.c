@@ -12,7 +12,9 @@
  * is kept.  Rules are read when they are set, so that mistakes are told then,
  * and again for each message: they are kept as they were written.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE		/* strcasestr(3), FNM_CASEFOLD */
+#endif
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -25,6 +27,9 @@
 #define RULES_MAX	20000	/* octets of one user's */
 #define WORD_MAX	500
 #define KEY_MAX		512
+#define WORK_MAX	(1U << 30)	/* octets compared for one message */
+#define WORK_CONTAINS	8		/* for each octet that is looked through */
+#define WORK_NODE	64		/* to go to the next attachment */
 
 enum action { KEEP, DISCARD, REJECT };
 
@@ -33,6 +38,7 @@ struct rules {			/* what is being read */
 	int		 line;
 	char		 word[WORD_MAX + 1];
 	int		 quoted;
+	size_t		 work;		/* done so far, by WORK_* */
 	const char	*why;		/* what is wrong with it, or NULL */
 };
 
@@ -45,8 +51,9 @@ static int	 rule(struct rules *, struct wsp_call *, enum action *, char *);
 static int	 test(struct rules *, struct wsp_call *, int *);
 static int	 test_size(struct rules *, struct wsp_call *, int *);
 static int	 test_text(struct rules *, struct wsp_call *, char, int *);
-static int	 compare(char, const char *, const char *);
-static int	 holds(struct wsp_call *, char, char, const char *);
+static int	 spend(struct rules *, size_t, size_t);
+static int	 compare(struct rules *, char, const char *);
+static int	 holds(struct rules *, struct wsp_call *, char, char);
 static enum action run(struct rules *, struct wsp_call *, char *);
 static void	 set(struct wsp *, struct wsp_call *, const char *);
 static void	 show(struct wsp *, struct wsp_call *, const char *);
@@ -116,23 +123,41 @@ word(struct rules *r)
 	return 1;
 }
 
-/* op: i(s), c(ontains), m(atches). */
+/*
+ * One user's rules must not take so long that the plug-in is ended, for all:
+ * -1 when they have had their share.
+ */
 static int
-compare(char op, const char *have, const char *want)
+spend(struct rules *r, size_t n, size_t each)
 {
+	if (n > (WORK_MAX - r->work) / each)
+		return fail(r, "less to compare with so long a message");
+	r->work += n * each;
+	return 0;
+}
+
+/* op: i(s), c(ontains), m(atches); -1: it would take too long. */
+static int
+compare(struct rules *r, char op, const char *have)
+{
+	const char	*want = r->word;
+
 	if (op == 'i')
 		return strcasecmp(have, want) == 0;
+	if (spend(r, strlen(have), op == 'c' ? WORK_CONTAINS :
+	    strlen(want) + 1) == -1)
+		return -1;
 	if (op == 'c')
 		return strcasestr(have, want) != NULL;
 	return fnmatch(want, have, FNM_CASEFOLD) == 0;
 }
 
-/* Of a message; c NULL: only the form is looked at. */
 static int
-holds(struct wsp_call *c, char field, char op, const char *want)
+holds(struct rules *r, struct wsp_call *c, char field, char op)
 {
-	const char	*s = NULL;
+	const char	*s;
 	size_t		 i;
+	int		 n = 0;
 
 	if (field == 'f')
 		s = wsp_message(c)->sender;
@@ -140,19 +165,23 @@ holds(struct wsp_call *c, char field, char op, const char *want)
 		s = wsp_message(c)->subject;
 	else if (field == 'b')
 		s = wsp_body(c);
-	else
-		for (i = 0; (s = wsp_attachment(c, i, NULL)) != NULL; i++)
-			if (compare(op, s, want))
-				return 1;
-	return s != NULL && compare(op, s, want);
+	else {
+		for (i = 0; n == 0 && (s = wsp_attachment(c, i, NULL)) != NULL;
+		    i++)
+			if ((n = spend(r, 1, WORK_NODE)) == 0)
+				n = compare(r, op, s);
+		return n;
+	}
+	return s == NULL ? 0 : compare(r, op, s);
 }
 
 static int
 test_size(struct rules *r, struct wsp_call *c, int *yes)
 {
-	char	*end;
-	size_t	 n;
-	int	 over;
+	unsigned int	 shift = 0;
+	unsigned long	 n;
+	char		*end;
+	int		 over;
 
 	if (word(r) != 1 || (strcmp(r->word, "over") != 0 &&
 	    strcmp(r->word, "under") != 0))
@@ -160,11 +189,13 @@ test_size(struct rules *r, struct wsp_call *c, int *yes)
 	over = r->word[0] == 'o';
 	if (word(r) != 1 || r->word[0] < '0' || r->word[0] > '9')
 		return fail(r, "a number of octets");
+	errno = 0;
 	n = strtoul(r->word, &end, 10);
 	if (*end == 'K' || *end == 'M')
-		n <<= *end++ == 'K' ? 10 : 20;
-	if (*end != '\0')
+		shift = *end++ == 'K' ? 10 : 20;
+	if (*end != '\0' || errno != 0 || n > SIZE_MAX >> shift)
 		return fail(r, "a number of octets, as 500K or 2M");
+	n <<= shift;
 	if (c != NULL)
 		*yes = over ? wsp_message(c)->size > n :
 		    wsp_message(c)->size < n;
@@ -174,7 +205,7 @@ test_size(struct rules *r, struct wsp_call *c, int *yes)
 static int
 test_text(struct rules *r, struct wsp_call *c, char field, int *yes)
 {
-	int	 not = 0;
+	int	 n, not = 0;
 	char	 op;
 
 	if (word(r) == 1 && !r->quoted && strcmp(r->word, "not") == 0) {
@@ -187,8 +218,11 @@ test_text(struct rules *r, struct wsp_call *c, char field, int *yes)
 	op = r->word[0];
 	if (word(r) != 1)
 		return fail(r, "a text");
-	if (c != NULL)
-		*yes = holds(c, field, op, r->word) != not;
+	if (c == NULL)
+		return 0;
+	if ((n = holds(r, c, field, op)) == -1)
+		return -1;
+	*yes = n != not;
 	return 0;
 }
 

@@ -163,9 +163,9 @@ sending(struct wsp *w, struct wsp_call *c)
 		snprintf(text, sizeof(text), "you may not send to %.200s "
 		    "(relay)", what);
 		wsp_refuse(c, 553, text);
-	} else if (m->xml == NULL &&
-	    wsp_option(w, "refuse-attachment") != NULL)
-		/* It cannot be seen what is in it. */
+	} else if (wsp_option(w, "refuse-attachment") != NULL &&
+	    wsp_body(c) == NULL)
+		/* Not shown, or it does not parse: what is in it is unknown. */
 		wsp_refuse(c, 552, "the message is too large to be looked at");
 	else if ((what = refused_type(w, c)) != NULL) {
 		snprintf(text, sizeof(text), "an attachment %.200s is not "

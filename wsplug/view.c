@@ -11,6 +11,7 @@
 
 static xmlNodePtr view_root(struct wsp_call *);
 static const struct wsmsg *view_msg(struct wsp_call *);
+static xmlNodePtr view_attachment(struct wsp_call *, size_t);
 static xmlNodePtr view_named(xmlNodePtr, const char *);
 
 /* NULL: there is none to see, or it does not parse. */
@@ -28,6 +29,15 @@ view_root(struct wsp_call *c)
 		lim.attributes = (unsigned int)conf->limit[LIM_XML_ATTRIBUTES];
 		lim.namespaces = (unsigned int)conf->limit[LIM_XML_NAMESPACES];
 		lim.ids = (unsigned int)conf->limit[LIM_XML_IDS];
+		/*
+		 * A message was within them as its author wrote it; its
+		 * canonical form is longer and declares anew, on each
+		 * attachment at least.
+		 */
+		if (c->c.interface != PLUG_EXTENSION) {
+			lim.bytes = c->c.body_len;
+			lim.namespaces = lim.nodes;
+		}
 		c->doc = xml_parse(c->c.body, c->c.body_len, &lim, &why);
 		if (c->doc != NULL && c->c.interface != PLUG_EXTENSION &&
 		    wsmsg_read(&c->m, xmlDocGetRootElement(c->doc), &why) ==
@@ -82,23 +92,43 @@ wsp_inreplyto(struct wsp_call *c)
 	return m == NULL ? NULL : m->inreplyto;
 }
 
+/*
+ * The nth from 0 that has an element; one that is empty must not hide those
+ * behind it.  They are asked for one after the other: goes on from the last.
+ */
+static xmlNodePtr
+view_attachment(struct wsp_call *c, size_t nth)
+{
+	xmlNodePtr	 n = c->at;
+	size_t		 i = c->at_nth;
+
+	if (n == NULL || nth < i) {
+		n = xml_first(xml_child(view_root(c), NS_WSE,
+		    "XmlAttachments"));
+		i = 0;
+	}
+	for (; n != NULL; n = xml_next(n))
+		if (xml_first(n) != NULL && i++ == nth) {
+			c->at = n;
+			c->at_nth = nth;
+			return xml_first(n);
+		}
+	return NULL;
+}
+
 const char *
 wsp_attachment(struct wsp_call *c, size_t i, size_t *len)
 {
 	xmlNodePtr	 n;
 
-	if (view_msg(c) == NULL)
+	if (view_msg(c) == NULL || (n = view_attachment(c, i)) == NULL)
 		return NULL;
-	n = xml_first(xml_child(view_root(c), NS_WSE, "XmlAttachments"));
-	for (; n != NULL && i > 0; n = xml_next(n))
-		i--;
-	if (n == NULL || (n = xml_first(n)) == NULL)
-		return NULL;
-	wbuf_free(&c->text);
-	if (xml_c14n(n, &c->text) == -1)
-		return NULL;
-	if (len != NULL)
+	if (len != NULL) {
+		wbuf_free(&c->text);
+		if (xml_c14n(n, &c->text) == -1)
+			return NULL;
 		*len = c->text.len;
+	}
 	return (const char *)n->name;
 }
 

@@ -42,7 +42,9 @@ struct wsp_call {
 	int		 viewed;
 	xmlDocPtr	 doc;
 	struct wsmsg	 m;
-	struct wbuf	 text;		/* of the last wsp_arg(), wsp_attachment() */
+	xmlNodePtr	 at;		/* the last attachment, and which it is */
+	size_t		 at_nth;
+	struct wbuf	 text;		/* of the last wsp_attachment() */
 	char		*arg;
 };
 

@@ -18,9 +18,4 @@ up() { ctl capricorn show plugins | grep -q 'im *up'; }
 wait_until 10 up || exit 1
 HOME=$T /usr/bin/python3 "$WS_TOP/regress/bench/im_latency.py" "${N:-300}" \
     wsmail -f capricorn/alice.rc -o json im bob@capricorn.test -- \
-    wsmail -f capricorn/bob.rc -o json im >figures || exit 1
-read -r n min median p99 max <figures
-printf '%-28s %8s %8s %8s %8s %8s\n' "ms" messages least median p99 most
-printf '%-28s %8s %8s %8s %8s %8s\n' "im, typed to shown" "$n" "$min" \
-    "$median" "$p99" "$max"
-t_clean 2>/dev/null || :
+    wsmail -f capricorn/bob.rc -o json im || exit 1

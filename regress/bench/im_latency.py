@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+from bench import figures, report
+
 
 def main():
     count = int(sys.argv[1])
@@ -31,9 +33,7 @@ def main():
     for p in (tx, rx):
         p.stdin.close()
         p.wait()
-    took.sort()
-    print("%d %.2f %.2f %.2f %.2f" % (
-        count, took[0], took[len(took) // 2], took[int(len(took) * .99)], took[-1]))
+    report("im-latency", {"typed to shown": figures(took)})
 
 
 main()

@@ -5,8 +5,11 @@
 Mail from alice to bob, one after the other on kept connections: until it is
 accepted, and until it is in the mailbox; in turns without plug-ins, beside
 one that has nothing to do with it, beside the same one while it hangs for
-carol's mail, and through one that says yes.
+carol's mail, and through one that says yes.  In all of them there is PAUSE
+between two messages, so that a turn is long enough for the plug-in to hang,
+to be ended, to start anew and to be taken out of service.
 """
+import json
 import os
 import re
 import subprocess
@@ -16,9 +19,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["WS_TOP"], "regress", "system"))
 from attack import WSE                                  # noqa: E402
+from bench import figures, report                       # noqa: E402
 from soak_client import Account, Session                # noqa: E402
 
 CASES = ("none", "idle", "hanging", "asked")
+ON = {"idle": ("beside",), "hanging": ("beside",), "asked": ("through",)}
+PAUSE = 0.05		# s
+PATIENCE = 60		# s
 
 
 def message(sender, to, subject):
@@ -35,6 +42,46 @@ def change(session, since=None):
         out = session.ask('<x:WaitForChange xmlns:x="urn:wsemail:2"><x:sinceChange>%d'
                           '</x:sinceChange><x:timeout>30</x:timeout></x:WaitForChange>' % since)
     return int(re.search(rb":Change>(\d+)<", out).group(1))
+
+
+class Control:
+    def __init__(self, socket):
+        self.socket = socket
+
+    def __call__(self, *args):
+        return subprocess.run(["wsctl", "-s", self.socket, *args], stdout=subprocess.PIPE,
+                              text=True, check=True).stdout
+
+    def plugins(self):
+        """Their rows, by name."""
+        out = {}
+        for row in re.findall(r"\{[^{}]*\}", self("-o", "json", "show", "plugins")):
+            row = json.loads(row)
+            if "state" in row:
+                out[row["name"]] = row
+        return out
+
+    def until(self, what, holds):
+        end = time.monotonic() + PATIENCE
+        while not holds():
+            if time.monotonic() > end:
+                raise SystemExit("not " + what)
+            time.sleep(0.05)
+
+    def turn(self, case):
+        """Nothing of the turn before is left: no mail, and no plug-in that hangs."""
+        for name in ("beside", "through"):
+            self("plugin", "disable", name)
+        self.until("an empty queue", self.empty)
+        for name in ON.get(case, ()):
+            self("plugin", "enable", name)
+            self.until(name + " up", lambda n=name: self.plugins()[n]["state"] == "up")
+
+    def empty(self):
+        if '"kind":"queue"' not in self("-o", "json", "show", "queue"):
+            return True
+        self("schedule", "all")
+        return False
 
 
 def hang(account, stop):
@@ -56,37 +103,36 @@ def one(tx, rx, since):
 
 
 def main():
-    ca, where, ctl, rounds, count = sys.argv[1:]
+    ca, where, socket, rounds, count = sys.argv[1:]
+    ctl = Control(socket)
     alice, bob, carol = (Account("%s:%s:%s-secret-%s" % (where, u, u, where.split(".")[0]), ca)
                          for u in ("alice", "bob", "carol"))
     tx, rx = Session(alice), Session(bob)
     took = {c: ([], []) for c in CASES}
     since = change(rx)
     for n in range(int(rounds) + 1):
-        for case in CASES:
-            for name in ("beside", "through"):
-                on = (name == "beside" and case in ("idle", "hanging")) or \
-                    (name == "through" and case == "asked")
-                subprocess.run(["wsctl", "-s", ctl, "plugin", "enable" if on else "disable", name],
-                               stdout=subprocess.DEVNULL, check=True)
+        for i in range(len(CASES)):
+            case = CASES[(n + i) % len(CASES)]
+            ctl.turn(case)
             stop = threading.Event()
             other = threading.Thread(target=hang, args=(carol, stop))
             if case == "hanging":
+                before = ctl.plugins()["beside"]["failures"]
                 other.start()
-                time.sleep(0.5)
-            for _ in range(int(count)):
+                ctl.until("hanging", lambda f=before: ctl.plugins()["beside"]["failures"] > f)
+            for _ in range(int(count) if n > 0 else 10):
                 a, b, since = one(tx, rx, since)
                 if n > 0:           # the first round warms
                     took[case][0].append(a)
                     took[case][1].append(b)
+                time.sleep(PAUSE)
             stop.set()
             if case == "hanging":
                 other.join()
-    for case in CASES:
-        for what, v in zip(("accepted", "in the mailbox"), took[case]):
-            v.sort()
-            print("%-10s %-15s %6d %8.2f %8.2f %8.2f" % (
-                case, what, len(v), v[len(v) // 2], v[int(len(v) * .99)], v[-1]))
+    rows = {"%s: %s" % (case, what): figures(v) for case in CASES
+            for what, v in zip(("accepted", "in the mailbox"), took[case])}
+    report("plugin-latency", rows, base=lambda row: "none:" + row.split(":")[1],
+           pause_ms=PAUSE * 1000, killed=ctl.plugins()["beside"]["failures"])
 
 
 main()

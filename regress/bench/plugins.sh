@@ -19,7 +19,9 @@ done
 inst_start capricorn
 up() { [ "$(ctl capricorn show plugins | grep -c ' up ')" = 2 ]; }
 wait_until 10 up || exit 1
-printf '%-10s %-15s %6s %8s %8s %8s\n' "plug-in" "ms until" mails median p99 most
 /usr/bin/python3 "$WS_TOP/regress/bench/plugins.py" ca/ca.crt \
-    "capricorn.test:$PORT_capricorn" capricorn/c.sock 5 "${N:-60}" || exit 1
-echo "# failures of the plug-in that hangs: $(grep -c 'plug-in beside.*did not\|beside.*kill\|beside.*late' capricorn/log)"
+    "capricorn.test:$PORT_capricorn" capricorn/c.sock "${ROUNDS:-8}" \
+    "${N:-50}" || exit 1
+echo "the plug-in that hangs: $(grep -c \
+    'plug-in beside did not answer in time, says .*: killed' capricorn/log) times ended," \
+    "$(grep -c 'plug-in beside: .*out of service' capricorn/log) times out of service"

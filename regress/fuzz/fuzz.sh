@@ -6,9 +6,9 @@
 set -u
 cd "$(dirname "$0")" || exit 1
 : "${SECONDS_EACH=20}"
-[ $# -gt 0 ] || set -- http soap msg pki users conf records dns
+[ $# -gt 0 ] || set -- http soap msg pki users conf records dns filter
 mkdir -p corpus/http corpus/soap corpus/msg corpus/pki corpus/users \
-    corpus/conf corpus/records corpus/dns found
+    corpus/conf corpus/records corpus/dns corpus/filter found
 
 # Files that are written for each input: in memory, where that can be had.
 tmp=/dev/shm
@@ -132,6 +132,21 @@ head='\0000\0001\0201\0200\0000\0001\0000'
 tail='\0000\0000\0000\0000'
 printf '%b' "$head\0002$tail$question$rr\0000\0014\0000\0001\0000\0001\0001\0273\0003mx1\0300\0032$rr\0000\0014\0000\0001\0000\0000\0001\0273\0003mx2\0300\0032" >corpus/dns/two
 printf '%b' "$head\0001$tail$question$rr\0000\0007\0000\0000\0000\0000\0000\0000\0000" >corpus/dns/none
+
+# The manual's rules, mistakes, and a message that each field is of.
+mail='a@a.test\0Lottery\0a "word" in it\0Macro\0x\0'
+seed() {
+	printf '%s\0'"$mail" "$2" >"corpus/filter/$1"
+}
+seed manual "$(awk '/^\.Bd/ { s = "" } { s = s $0 "\n" }
+    /^reject/ { sub(/^[^\n]*\n/, "", s); printf "%s", s }' ../../man/wsplugin-filter.8)"
+seed text 'discard if body contains "a \"word\"" and sender is a@a.test'
+seed pattern 'reject "no\\" if subject matches "[l-m]?t*y" # yes'
+seed not 'keep if attachment not is Macro
+discard if size over 1K and size under 2M'
+seed open 'discard if sender is "x'
+seed word 'discard if subject is or'
+printf 'discard if body not contains x\0a@a.test\0s\0' >corpus/filter/unseen
 
 status=0
 for t; do

@@ -60,6 +60,10 @@ like "$(rules 'reject')" 'line 1: expected a text in quotes' "no text"
 like "$(rules 'keep if colour is red')" 'expected sender, subject' "a field"
 like "$(rules 'keep if size about 3')" 'expected over or under' "size"
 like "$(rules 'keep if size over 3x')" 'a number of octets' "a number"
+like "$(rules 'keep if size over 18446744073709551616')" 'a number of octets' \
+    "a number that is too large"
+like "$(rules 'discard if size over 17592186044416M')" 'a number of octets' \
+    "or becomes so by its unit"
 like "$(rules 'keep if sender like x')" 'expected is, contains' "a comparison"
 like "$(rules 'keep if sender is "x')" 'expected " at the end' "a quote"
 like "$(rules 'keep if sender is x or')" 'expected and or the end' "or"
@@ -72,5 +76,21 @@ rules discard >/dev/null
 ok "to carol" mail alice@capricorn send -s hello carol@capricorn.test </dev/null
 there() { mail carol@capricorn list | grep -q hello; }
 ok "whose mail bob's rules do not concern" wait_until 10 there
+
+# Rules that would take minutes for one message.
+slow=
+while [ "$(printf '%s' "$slow" | wc -l)" -lt 39 ]; do
+	slow="${slow}keep if body matches \"*$(printf '%0450d' 0)1\"
+"
+done
+zeros=$(head -c 100000 /dev/zero | tr '\0' 0)
+like "$(fate "${slow}discard" slow "$(for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 \
+    14 15 16 17 18 19 20; do printf '%s' "$zeros"; done)")" "$kept" \
+    "rules that take too long keep the message"
+ok "it is said" grep -q \
+    'filter: bob@capricorn.test: line 2: expected less to compare' capricorn/log
+like "$(ctl capricorn show plugins)" 'filter +up' "the plug-in goes on"
+is "$(grep -c 'plugin filter is pid' capricorn/log)" 1 "and never ended"
+like "$(fate "${slow}discard" x short)" "$gone" "for a short one they do"
 ok "it ends in order" inst_stop capricorn
 finish
