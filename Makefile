@@ -13,7 +13,7 @@
 
 include Makefile.inc
 
-SUBDIRS =	lib wsmtpd wsqueue wslocal wsplug plugins wsctl wsmail
+SUBDIRS =	lib wsmtpd wsqueue wslocal wsattach wsplug plugins wsctl wsmail
 TESTDIRS =	regress/unit regress/system
 JOBS !=		getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 T =
@@ -31,7 +31,8 @@ MAN8 =		man/wsmtpd.8 man/wsqueue.8 man/wslocal.8 man/wsctl.8 \
 		man/wsplugin-archive.8 man/wsplugin-filter.8
 CHILDREN =	wsmtpd/wsmtpd-control wsmtpd/wsmtpd-frontend \
 		wsmtpd/wsmtpd-soap wsmtpd/wsmtpd-keys wsmtpd/wsmtpd-relay \
-		wsqueue/wsqueue wslocal/wslocal wsplug/wsplug
+		wsqueue/wsqueue wslocal/wslocal wsattach/wsattach \
+		wsplug/wsplug
 
 all: have-packages $(SUBDIRS)
 
@@ -43,10 +44,11 @@ have-packages:
 $(SUBDIRS): have-packages
 	@cd $@ && $(MAKE) all
 
-wsmtpd wsqueue wslocal wsplug plugins wsctl wsmail $(TESTDIRS): lib
+wsmtpd wsqueue wslocal wsattach wsplug plugins wsctl wsmail $(TESTDIRS): lib
 # Its tests start the programs and link parts of them.
 wsctl: wsmtpd
-$(TESTDIRS): have-packages wsmtpd wsqueue wslocal wsplug plugins wsctl wsmail
+$(TESTDIRS): have-packages wsmtpd wsqueue wslocal wsattach wsplug plugins wsctl \
+    wsmail
 	@cd $@ && $(MAKE) all
 
 deps:

@@ -61,7 +61,7 @@ do_install() {
 	install -d -m 711 -o root -g root "$SPOOLDIR" 2>/dev/null ||
 	    install -d -m 711 -o root -g wheel "$SPOOLDIR"
 	install -d -m 755 "$SPOOLDIR/empty"
-	for p in queue local; do
+	for p in queue local attach; do
 		install -d -m 700 -o "_ws$p" -g "_ws$p" "$SPOOLDIR/$p"
 	done
 }

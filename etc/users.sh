@@ -3,7 +3,8 @@
 # The service's users, one for each process, made or removed (as root).
 #	users.sh add|remove
 set -eu
-users="_wscontrol _wsfrontend _wssoap _wskeys _wsrelay _wsqueue _wslocal"
+users="_wscontrol _wsfrontend _wssoap _wskeys _wsrelay _wsqueue _wslocal \
+    _wsattach"
 for u in $users; do
 	case $1 in
 	add)

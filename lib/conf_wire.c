@@ -55,6 +55,7 @@ view_of(enum proc_id role)
 	case P_QUEUE:
 		return V_USERS | V_ROUTES;
 	case P_LOCAL:
+	case P_ATTACH:
 		return V_USERS;
 	default:
 		return 0;

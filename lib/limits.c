@@ -106,6 +106,22 @@ const struct limit_row limit_rows[LIM_MAX] = {
 	    "octets in a domain's mailboxes, 0: any number" },
 	{ LIM_TOMBSTONES, "tombstones", LU_COUNT, 10000, 10, 10000000,
 	    "changes remembered for one mailbox" },
+	{ LIM_ATTACHMENT_SIZE, "attachment-size", LU_BYTES, 4 * G, K,
+	    1024 * G, "octets of one attachment" },
+	{ LIM_ATTACHMENT_PIECE, "attachment-piece", LU_BYTES, 4 * M, 64 * K,
+	    32 * M, "octets of an attachment in one request" },
+	{ LIM_ATTACHMENT_QUOTA_USER, "attachment-quota-user", LU_BYTES, 10 * G,
+	    0, 1024 * 1024 * G, "octets of one user's attachments, 0: any "
+	    "number" },
+	{ LIM_ATTACHMENT_QUOTA_DOMAIN, "attachment-quota-domain", LU_BYTES, 0,
+	    0, 1024 * 1024 * G, "octets of the attachments of a domain's "
+	    "users, 0: any number" },
+	{ LIM_UPLOAD_EXPIRY, "upload-expiry", LU_SECONDS, 7 * 86400, 1,
+	    366 * 86400, "an upload is kept that nobody goes on with" },
+	{ LIM_UPLOADS_PER_USER, "uploads-per-user", LU_COUNT, 100, 1, 10000,
+	    "uploads of one user that no message has yet" },
+	{ LIM_SCRUB_INTERVAL, "scrub-interval", LU_SECONDS, 7 * 86400, 1,
+	    366 * 86400, "until an attachment is read again to check it" },
 	{ LIM_CONTROL_CONNECTIONS, "control-connections", LU_COUNT, 32, 1,
 	    10000, "connections of wsctl" },
 };

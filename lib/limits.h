@@ -55,6 +55,13 @@ enum limit {
 	LIM_QUOTA_USER,		/* octets, 0: none; a user's own overrides */
 	LIM_QUOTA_DOMAIN,	/* octets, 0: none; a domain's own overrides */
 	LIM_TOMBSTONES,		/* deletions remembered per user for change lists */
+	LIM_ATTACHMENT_SIZE,	/* octets of one version */
+	LIM_ATTACHMENT_PIECE,	/* octets of one piece, up or down */
+	LIM_ATTACHMENT_QUOTA_USER,	/* octets, 0: none */
+	LIM_ATTACHMENT_QUOTA_DOMAIN,	/* octets, 0: none */
+	LIM_UPLOAD_EXPIRY,	/* s without a piece, or unnamed */
+	LIM_UPLOADS_PER_USER,
+	LIM_SCRUB_INTERVAL,	/* s between two readings of a content */
 	LIM_CONTROL_CONNECTIONS,
 	LIM_MAX
 };

@@ -17,7 +17,7 @@ enum proc_id {
 	P_RELAY,
 	P_QUEUE,
 	P_LOCAL,
-	P_ATTACH,		/* its place; no program yet */
+	P_ATTACH,
 	P_PLUG,			/* one instance a plug-in */
 	P_CTL,			/* wsctl, on control's socket */
 	P_MAX
@@ -106,6 +106,30 @@ enum imsg_type {
 	IMSG_PARENT_PLUG_CONNECT,
 	IMSG_PLUG_CONNECTED,		/* + fd */
 	IMSG_PLUG_NOT_CONNECTED,
+
+	/* soap <-> wsattach: msg_attach.h; behind, as plug-ins know the numbers
+	 * of the above (wsplug(8)) */
+	IMSG_ATTACH_UPLOAD_BEGIN,
+	IMSG_ATTACH_UPLOAD_PIECE,	/* + fd: the octets */
+	IMSG_ATTACH_UPLOAD_STATE,
+	IMSG_ATTACH_UPLOAD_ABORT,
+	IMSG_ATTACH_UPLOAD_FINISH,
+	IMSG_SOAP_UPLOAD_RESULT,	/* of all of these */
+	IMSG_ATTACH_NAME,		/* a message is to have them */
+	IMSG_SOAP_NAME_RESULT,
+	IMSG_ATTACH_FETCH,
+	IMSG_SOAP_FETCH_DATA,		/* + fd: the octets */
+	IMSG_SOAP_FETCH_REFUSED,
+	IMSG_ATTACH_LIST,
+	IMSG_SOAP_ATTACH_LIST_RESULT,
+	IMSG_ATTACH_SHOW,
+	IMSG_SOAP_ATTACH_SHOW_RESULT,
+	IMSG_ATTACH_GRANT,
+	IMSG_ATTACH_REVOKE,
+	IMSG_ATTACH_EXPIRE,
+	IMSG_ATTACH_WITHDRAW,
+	IMSG_ATTACH_UPDATE,
+	IMSG_SOAP_ATTACH_CHANGE_RESULT,	/* of these five */
 
 	IMSG_MAX
 };

@@ -56,6 +56,8 @@ static const struct sb_role {
 			    "stdio rpath wpath cpath fattr flock recvfd sendfd" },
 	[P_LOCAL]	= { FS_OWN, CALLS_STORE,
 			    "stdio rpath wpath cpath fattr flock recvfd sendfd" },
+	[P_ATTACH]	= { FS_OWN, CALLS_STORE,
+			    "stdio rpath wpath cpath fattr flock recvfd sendfd" },
 	[P_PLUG]	= { FS_OWN, CALLS_STORE,
 			    "stdio rpath wpath cpath fattr flock recvfd sendfd" },
 };

@@ -161,7 +161,7 @@ inst_new() {
 		END
 		# Root may have no users for it yet (make install makes them).
 		if [ "$(id -u)" = 0 ]; then
-			for t_role in control frontend soap keys relay queue local; do
+			for t_role in control frontend soap keys relay queue local attach; do
 				id "_ws$t_role" >/dev/null 2>&1 ||
 				    echo "user $t_role \"nobody\""
 			done

@@ -161,7 +161,7 @@ check_roles(const struct conf *c)
 {
 	static const enum proc_id	 roles[] = { P_CONTROL, P_FRONTEND,
 					    P_SOAP, P_KEYS, P_RELAY, P_QUEUE,
-					    P_LOCAL };
+					    P_LOCAL, P_ATTACH };
 	const char			*user;
 	struct passwd			*pw;
 	char				 buf[64];

@@ -177,7 +177,7 @@ load_role_user(const struct conf *c, enum proc_id role, char *buf, size_t len)
 int
 load_spool(struct conf *c)
 {
-	char	 queue[64], local[64];
+	char	 queue[64], local[64], attach[64];
 	int	 fd;
 
 	if (load_dir(c->spool, geteuid() == 0 ? 0711 : 0700, NULL) == -1 ||
@@ -187,6 +187,8 @@ load_spool(struct conf *c)
 	    load_role_user(c, P_QUEUE, queue, sizeof(queue))) == -1 ||
 	    load_part(c, "local", 0700,
 	    load_role_user(c, P_LOCAL, local, sizeof(local))) == -1 ||
+	    load_part(c, "attach", 0700,
+	    load_role_user(c, P_ATTACH, attach, sizeof(attach))) == -1 ||
 	    load_part(c, "empty", 0755, NULL) == -1 ||
 	    load_secret(c) == -1) {
 		close(fd);

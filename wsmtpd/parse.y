@@ -950,15 +950,15 @@ parse_user(const char *role, const char *user)
 {
 	static const enum proc_id	 roles[] = { P_CONTROL, P_FRONTEND,
 					    P_SOAP, P_KEYS, P_RELAY, P_QUEUE,
-					    P_LOCAL };
+					    P_LOCAL, P_ATTACH };
 	size_t				 i;
 
 	for (i = 0; i < nitems(roles); i++)
 		if (strcmp(proc_name(roles[i]), role) == 0)
 			break;
 	if (i == nitems(roles))
-		parse_expected("control, frontend, soap, keys, relay, queue or "
-		    "local", role);
+		parse_expected("control, frontend, soap, keys, relay, queue, "
+		    "local or attach", role);
 	else if (parse.conf->procuser[roles[i]] != NULL)
 		parse_error("expected one user for %s, got a second", role);
 	else

@@ -47,6 +47,7 @@ static const struct {
 } spawn_roles[] = {
 	{ "wsqueue",		"queue",	P_QUEUE,	2 },
 	{ "wslocal",		"local",	P_LOCAL,	2 },
+	{ "wsattach",		"attach",	P_ATTACH,	2 },
 	{ "wsplug",		"plug",		P_PLUG,		2 },
 	{ "wsmtpd-keys",	"empty",	P_KEYS,		1 },
 	{ "wsmtpd-relay",	"empty",	P_RELAY,	1 },

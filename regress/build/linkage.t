@@ -29,6 +29,7 @@ lacks wsmtpd/wsmtpd-keys xml2 tls ssl db-5.3 cares
 lacks wsmtpd/wsmtpd-relay xml2 db-5.3
 lacks wsqueue/wsqueue xml2 tls ssl cares
 lacks wslocal/wslocal xml2 tls ssl cares
+lacks wsattach/wsattach xml2 tls ssl cares
 lacks wsplug/wsplug tls ssl cares
 lacks wsctl/wsctl xml2 tls ssl db-5.3
 like "$(needs wsmtpd/wsmtpd-soap)" '^libxml2' "soap has the XML parser"
@@ -36,7 +37,7 @@ like "$(needs wsmtpd/wsmtpd-frontend)" '^libtls' "frontend has TLS"
 
 for p in wsmtpd/wsmtpd wsmtpd/wsmtpd-control wsmtpd/wsmtpd-frontend \
     wsmtpd/wsmtpd-soap wsmtpd/wsmtpd-keys wsmtpd/wsmtpd-relay \
-    wsqueue/wsqueue wslocal/wslocal wsplug/wsplug wsctl/wsctl wsmail/wsmail; do
+    wsqueue/wsqueue wslocal/wslocal wsattach/wsattach wsplug/wsplug wsctl/wsctl wsmail/wsmail; do
 	like "$(readelf -h "$WS_TOP/$p")" 'Type: *DYN' "$p is PIE"
 	like "$(readelf -d "$WS_TOP/$p")" 'BIND_NOW|FLAGS.* NOW' "$p binds now"
 	like "$(readelf -lW "$WS_TOP/$p")" 'GNU_RELRO' "$p has relro"

@@ -4,7 +4,7 @@
 # killed, reload taken whole or not at all, the end in order.
 . "${WS_TOP:?}/regress/lib.sh"
 
-children="control frontend keys relay queue local soap"
+children="control frontend keys relay queue local attach soap"
 
 # The whole service answers: control reaches those who answer, frontend listens.
 serves() {
@@ -33,13 +33,13 @@ inst_start a
 ok 'it serves' serves
 
 # --- what there is
-is "$(ctl a -o json show processes | grep -c '"state":"runs"')" 9 \
-    'parent, six processes and two of soap'
-is "$(ctl a -o json show sandbox | grep -c 'no-new-privs')" 9 \
+is "$(ctl a -o json show processes | grep -c '"state":"runs"')" 10 \
+    'parent, seven processes and two of soap'
+is "$(ctl a -o json show sandbox | grep -c 'no-new-privs')" 10 \
     'each gave up new privileges'
 like "$(cat a/log)" 'ready$' 'the log says ready'
 if [ "$(id -u)" = 0 ]; then
-	is "$(ctl a -o json show sandbox | grep -c 'chroot uid')" 8 \
+	is "$(ctl a -o json show sandbox | grep -c 'chroot uid')" 9 \
 	    'started by root: chroot and a user for each child'
 else
 	like "$(cat a/log)" 'not started by root: .*without chroot' \
@@ -66,7 +66,7 @@ for p in $children; do
 	like "$(cat a/log)" "\(pid $pid\) was killed by signal 9" \
 	    'the log says what happened'
 done
-is "$(ctl a -o json show processes | grep -c '"restarts":1}')" 7 \
+is "$(ctl a -o json show processes | grep -c '"restarts":1}')" 8 \
     'each was counted'
 pid=$(inst_pid a relay)
 kill -9 "$pid"
@@ -179,6 +179,7 @@ for p in control frontend keys relay soap; do
 	ln -s "$WS_TOP/wsmtpd/wsmtpd-$p" "lib/wsmtpd-$p"
 done
 ln -s "$WS_TOP/wslocal/wslocal" lib/wslocal
+ln -s "$WS_TOP/wsattach/wsattach" lib/wsattach
 printf '#!/bin/sh\nexit 3\n' >lib/wsqueue
 chmod 755 lib/wsqueue
 t_code=0

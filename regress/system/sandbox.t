@@ -17,7 +17,7 @@ ${CC:-cc} -std=gnu11 -O1 -shared -fPIC -o probe.so \
 	cat cc.out >&2
 	exit 1
 }
-roles="control frontend soap keys relay queue local"
+roles="control frontend soap keys relay queue local attach"
 mkdir probe
 : >probe/in
 : >probe/out
@@ -134,8 +134,9 @@ needs() {
 	control-nodelay | frontend-nodelay | relay-nodelay)	return 0 ;;
 	queue-own-file | queue-spool-queue)	return 0 ;;
 	local-own-file | local-spool-local)	return 0 ;;
+	attach-own-file)			return 0 ;;
 	# Its root is its own directory.
-	queue-open-slash | local-open-slash)
+	queue-open-slash | local-open-slash | attach-open-slash)
 		[ $is_root = 1 ]
 		return ;;
 	parent-fork | parent-exec | parent-open-read | parent-kill | \
@@ -218,7 +219,7 @@ for role in $roles; do
 	is "$(shown $role uid)" "$(stat -c %u "/proc/$pid")" "$role: uid"
 	is "$(shown $role user)" "$(stat -c %U "/proc/$pid")" "$role: user"
 	case $role in
-	queue | local)	dir=$T/a/spool/$role ;;
+	queue | local | attach)	dir=$T/a/spool/$role ;;
 	*)		dir=$T/a/spool/empty ;;
 	esac
 	[ $is_root = 1 ] || dir=
@@ -307,7 +308,7 @@ for role in control frontend soap keys relay; do
 	try $role USR1
 	judge $role
 done
-for role in queue local; do
+for role in queue local attach; do
 	try $role USR1
 	results $role | awk '{ print $1 }' | grep -vxE 'open-(read|slash|how)|create|write|unlink|rename|mkdir|spool-(queue|local)' >names
 	# shellcheck disable=SC2046

@@ -43,7 +43,7 @@ found() {
 
 # Every process of the installation, and what it may have.
 look() {
-	for p in parent control frontend soap relay queue local; do
+	for p in parent control frontend soap relay queue local attach; do
 		t_pids=$(ctl capricorn -o json show processes |
 		    tr -d ' \n' | tr '{' '\n' |
 		    sed -n "s/.*\"process\":\"$p\".*\"pid\":\([0-9]*\).*/\1/p")

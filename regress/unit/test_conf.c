@@ -23,7 +23,7 @@ static int	 is_whole(const struct conf *);
 static void	 test_changed(struct conf *);
 
 static const enum proc_id roles[] = { P_CONTROL, P_FRONTEND, P_SOAP, P_KEYS,
-    P_RELAY, P_QUEUE, P_LOCAL };
+    P_RELAY, P_QUEUE, P_LOCAL, P_ATTACH };
 
 #define R(p)	(1U << (p))
 /* Which roles' views hold this text, and no others'. */
@@ -41,7 +41,7 @@ static const struct {
 	{ "CLIENT-CA",		R(P_SOAP) },
 	{ "TRUST-CA",		R(P_SOAP) | R(P_RELAY) },
 	{ "alice@a.test",	R(P_SOAP) | R(P_KEYS) | R(P_QUEUE) |
-				    R(P_LOCAL) },
+				    R(P_LOCAL) | R(P_ATTACH) },
 };
 
 static void

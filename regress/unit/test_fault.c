@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The real wsqueue and wslocal die at each call by which they change what is
+ * The real wsqueue, wslocal and wsattach die at each call by which they change what is
  * on disk or say that they did, and meet a full and a broken disk at each of
  * them, while one message lives its life (fault.so).  Afterwards the ledger
  * is right: what was answered with 200 is delivered, relayed or bounced once,
@@ -10,6 +10,8 @@
 
 #include <sys/mman.h>
 
+#include <openssl/evp.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +20,7 @@
 #include <stdio.h>
 
 #include "../system/fault.h"
+#include "attachkid.h"
 #include "ctl.h"
 #include "kid.h"
 #include "log.h"
@@ -87,6 +90,13 @@ static int	 local_deliver(void);
 static int	 local_list(uint32_t *);
 static int	 local_delete(uint32_t);
 static int	 local_life(void);
+static int	 attach_again(int);
+static int	 attach_upload(const uint8_t *, size_t, uint8_t[ATTACH_ID]);
+static int	 attach_name(const uint8_t[ATTACH_ID], uint8_t[ATTACH_ID]);
+static int	 attach_fetch(const uint8_t[ATTACH_ID], const uint8_t *, size_t);
+static int	 attach_change(uint32_t, const uint8_t[ATTACH_ID], const char *);
+static int	 attach_left(void);
+static int	 attach_life(void);
 static void	 run(const char *, const char *, enum proc_id, int (*)(void));
 static void	 each(const char *, int (*)(void), uint32_t, uint32_t,
 		    uint32_t);
@@ -653,6 +663,170 @@ local_life(void)
 	return 0;
 }
 
+/* --- wsattach: we are soap ------------------------------------------------- */
+
+/* -1: it died; a temporary failure: there is room again.  1: once more. */
+static int
+attach_again(int code)
+{
+	if (code == -1) {
+		deaths++;
+		again();
+	} else if (code == ST_TEMPFAIL)
+		disarm();
+	return code == -1 || code == ST_TEMPFAIL;
+}
+
+/*
+ * As a client does it that is cut off: asks where it stands, and goes on.
+ * Only the answer to the beginning has the id: who loses it begins another.
+ */
+static int
+attach_upload(const uint8_t *p, size_t len, uint8_t id[ATTACH_ID])
+{
+	struct upload_result	res;
+	uint8_t			d[ATTACH_DIGEST];
+	uint64_t		off;
+	int			code, complete;
+
+	if (EVP_Digest(p, len, d, NULL, EVP_sha256(), NULL) != 1)
+		fatalx("digest");
+	do {
+		code = ak_begin(&ends[0].ib, ALICE, "file", len, NULL, &res);
+		memcpy(id, res.id, ATTACH_ID);
+		upload_result_free(&res);
+	} while (attach_again(code));
+	while (code == ST_OK || attach_again(code)) {
+		code = ak_upload(&ends[0].ib, IMSG_ATTACH_UPLOAD_STATE, ALICE,
+		    id, NULL, &res);
+		off = res.offset;
+		complete = res.complete != 0;
+		upload_result_free(&res);
+		if (code != ST_OK)
+			continue;
+		if (complete)
+			return 0;
+		if (off < len)
+			code = ak_piece(&ends[0].ib, ALICE, id, off, p + off,
+			    len - off < 8000 ? len - (size_t)off : 8000, &res);
+		else
+			code = ak_upload(&ends[0].ib,
+			    IMSG_ATTACH_UPLOAD_FINISH, ALICE, id, d, &res);
+		upload_result_free(&res);
+		if (code == ST_RESYNC)		/* a disk that failed */
+			code = ST_OK;
+	}
+	printf("# upload: %d\n", code);
+	return -1;
+}
+
+static int
+attach_name(const uint8_t upload[ATTACH_ID], uint8_t id[ATTACH_ID])
+{
+	static const char *const	 to[] = { BOB, FAR };
+	struct attach_list		 l;
+	uint8_t				 ids[1][ATTACH_ID];
+	int				 code;
+
+	memcpy(ids[0], upload, ATTACH_ID);
+	do {
+		code = ak_name(&ends[0].ib, ALICE, life.msgid, ids, 1, to,
+		    nitems(to), &l);
+		if (code == ST_OK)
+			memcpy(id, l.info[0].id, ATTACH_ID);
+		attach_list_free(&l);
+	} while (attach_again(code));
+	return code;
+}
+
+/* The code; 99: these are not the octets. */
+static int
+attach_fetch(const uint8_t id[ATTACH_ID], const uint8_t *want, size_t len)
+{
+	struct fetch_result	 res;
+	uint8_t			*p;
+	int			 code;
+
+	do {
+		code = ak_fetch(&ends[0].ib, FAR, id, 0, 0, 0, &res, &p);
+		if (code == ST_OK && (res.length != len ||
+		    memcmp(p, want, len) != 0))
+			code = 99;
+		fetch_result_free(&res);
+		free(p);
+	} while (attach_again(code));
+	return code;
+}
+
+static int
+attach_change(uint32_t type, const uint8_t id[ATTACH_ID], const char *addr)
+{
+	int	code;
+
+	do
+		code = ak_change(&ends[0].ib, type, ALICE, id, addr, 0, NULL,
+		    NULL);
+	while (attach_again(code));
+	return code;
+}
+
+/* Files that are a day old, for those who look, and are there still. */
+static int
+attach_left(void)
+{
+	int64_t	end = testnet_clock() + LIFE_MS;
+
+	if (count_files("content") + count_files("part") == 0)
+		return 0;
+	fault->clock = 86400;
+	again();
+	while (kid_stat(&kid, "attach_orphan_rounds") < 1 &&
+	    testnet_clock() < end)
+		(void)poll(NULL, 0, 20);
+	fault->clock = 0;
+	return count_files("content") + count_files("part") != 0;
+}
+
+static int
+attach_life(void)
+{
+	uint8_t	up[2][ATTACH_ID], id[2][ATTACH_ID];
+	int	got[6], i;
+
+	memset(&life, 0, sizeof(life));
+	snprintf(life.msgid, sizeof(life.msgid), "m%llu@a.test",
+	    (unsigned long long)++lastid);
+	arc4random_buf(big, 16);	/* nobody has it yet */
+	if (attach_upload(big, sizeof(big), up[0]) == -1)
+		return -1;
+	got[0] = attach_name(up[0], id[0]);
+	got[1] = attach_fetch(id[0], big, sizeof(big));
+	/* The same octets once more, and the same message. */
+	if (attach_upload(big, sizeof(big), up[1]) == -1)
+		return -1;
+	got[2] = attach_name(up[1], id[1]);
+	got[3] = attach_change(IMSG_ATTACH_WITHDRAW, id[0], "");
+	got[4] = attach_fetch(id[1], big, sizeof(big));
+	got[5] = attach_change(IMSG_ATTACH_WITHDRAW, id[1], "");
+	disarm();
+	for (i = 0; i < 6; i++)
+		if (got[i] != ST_OK) {
+			printf("# %d %d %d %d %d %d\n", got[0], got[1],
+			    got[2], got[3], got[4], got[5]);
+			return -1;
+		}
+	if (attach_fetch(id[0], big, sizeof(big)) != ST_NOUSER ||
+	    attach_fetch(id[1], big, sizeof(big)) != ST_NOUSER) {
+		printf("# what is withdrawn is there\n");
+		return -1;
+	}
+	if (attach_left()) {
+		printf("# a file is left\n");
+		return -1;
+	}
+	return 0;
+}
+
 /* --- the loop ------------------------------------------------------------------ */
 
 /* A fault at each call of a life in turn. */
@@ -779,6 +953,10 @@ main(void)
 	ends[1].as = P_SOAP;
 	nends = 2;
 	run("wslocal/wslocal", "local", P_LOCAL, local_life);
+	ends[0].as = P_SOAP;
+	nends = 1;
+	conf->limit[LIM_UPLOADS_PER_USER] = 10000;
+	run("wsattach/wsattach", "attach", P_ATTACH, attach_life);
 	conf_free(conf);
 	if ((bad = done_testing()) == 0 &&
 	    (chdir("/") == -1 || testdir_remove(dir) == -1))

@@ -25,6 +25,7 @@ static const struct {
 	{ P_CONTROL, P_QUEUE }, { P_CONTROL, P_LOCAL },
 	{ P_FRONTEND, P_SOAP }, { P_SOAP, P_KEYS }, { P_SOAP, P_QUEUE },
 	{ P_SOAP, P_LOCAL }, { P_SOAP, P_RELAY }, { P_SOAP, P_PLUG },
+	{ P_SOAP, P_ATTACH },
 	{ P_QUEUE, P_LOCAL }, { P_QUEUE, P_PLUG },
 };
 
