@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "soapenv.h"
@@ -41,6 +42,12 @@ static void	 soapenv_add_part(struct soapenv *, const char *,
 		    const struct wbuf *, size_t);
 static const char *soapenv_ns(const struct soapenv *);
 static int	 soapenv_digest_body(struct soapenv *);
+static int	 soapenv_digest_part(struct soapenv *, const struct wbuf *,
+		    uint8_t[32]);
+static void	 soapenv_put_body(struct soapenv *, int, struct wbuf *);
+static void	 soapenv_put(struct soapenv *, const uint8_t *, size_t, int,
+		    struct wbuf *);
+static int	 soapenv_end(struct soapenv *, const struct wbuf *);
 static void	 soapenv_put_security(struct soapenv *, const uint8_t *,
 		    size_t, struct wbuf *);
 static void	 soapenv_put_id(const struct soapenv *, struct wbuf *,
@@ -326,6 +333,47 @@ soapenv_body(struct soapenv *e, const char *ns, const char *op,
 		soapenv_fail(e, w->error);
 }
 
+void
+soapenv_part(struct soapenv *e, const void *p, size_t len)
+{
+	e->part = p;
+	e->part_len = len;
+	snprintf(e->mark, sizeof(e->mark), "part-%s", e->tag);
+}
+
+/* Of a canonical Body, with the part's base64 for the mark. */
+static int
+soapenv_digest_part(struct soapenv *e, const struct wbuf *w,
+    uint8_t digest[32])
+{
+	static const size_t	 slice = 48 * 1024;	/* of 3 octets each */
+	const size_t		 mark = strlen(e->mark);
+	const uint8_t		*at;
+	struct wbuf		 text = { 0 };
+	EVP_MD_CTX		*md = EVP_MD_CTX_new();
+	size_t			 off, n;
+	int			 ok;
+
+	ok = (at = memmem(w->data, w->len, e->mark, mark)) != NULL &&
+	    md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+	    EVP_DigestUpdate(md, w->data, (size_t)(at - w->data)) == 1;
+	for (off = 0; ok && off < e->part_len; off += n) {
+		n = e->part_len - off < slice ? e->part_len - off : slice;
+		text.len = 0;
+		xml_put_base64(&text, e->part + off, n);
+		ok = !text.error &&
+		    EVP_DigestUpdate(md, text.data, text.len) == 1;
+	}
+	ok = ok && EVP_DigestUpdate(md, at + mark,
+	    w->len - mark - (size_t)(at - w->data)) == 1 &&
+	    EVP_DigestFinal_ex(md, digest, NULL) == 1;
+	EVP_MD_CTX_free(md);
+	wbuf_free(&text);
+	if (!ok)
+		soapenv_fail(e, ENOMEM);
+	return ok ? 0 : -1;
+}
+
 /* The bounds only stop what is not ours: callers compose what they checked. */
 static int
 soapenv_digest_body(struct soapenv *e)
@@ -344,6 +392,9 @@ soapenv_digest_body(struct soapenv *e)
 	if (xml_c14n(xmlDocGetRootElement(doc), &w) == 0) {
 		soapenv_add_part(e, "Body", &w, 0);
 		rv = e->error ? -1 : 0;
+		if (rv == 0 && e->part != NULL)
+			rv = soapenv_digest_part(e, &w,
+			    e->ref[e->nref - 1].digest);
 	} else
 		soapenv_fail(e, w.error ? w.error : EILSEQ);
 	wbuf_free(&w);
@@ -385,8 +436,33 @@ soapenv_put_security(struct soapenv *e, const uint8_t *value, size_t len,
 	wbuf_puts(out, "</wsse:Security>");
 }
 
-int
-soapenv_finish(struct soapenv *e, const uint8_t *value, size_t len,
+/* Body, with the part in it: as a reference or in base64. */
+static void
+soapenv_put_body(struct soapenv *e, int include, struct wbuf *out)
+{
+	const uint8_t	*at, *end = e->body.data + e->body.len;
+
+	if (e->part == NULL) {
+		wbuf_raw(out, e->body.data, e->body.len);
+		return;
+	}
+	if ((at = memmem(e->body.data, e->body.len, e->mark,
+	    strlen(e->mark))) == NULL) {
+		soapenv_fail(e, EINVAL);
+		return;
+	}
+	wbuf_raw(out, e->body.data, (size_t)(at - e->body.data));
+	if (include)
+		wbuf_printf(out, "<xop:Include xmlns:xop=\"" NS_XOP "\" "
+		    "href=\"cid:data-%s@wsemail\"/>", e->tag);
+	else
+		xml_put_base64(out, e->part, e->part_len);
+	at += strlen(e->mark);
+	wbuf_raw(out, at, (size_t)(end - at));
+}
+
+static void
+soapenv_put(struct soapenv *e, const uint8_t *value, size_t len, int include,
     struct wbuf *out)
 {
 	int	 security = e->security.len > 0 || value != NULL;
@@ -399,13 +475,49 @@ soapenv_finish(struct soapenv *e, const uint8_t *value, size_t len,
 		soapenv_put_security(e, value, len, out);
 	if (security || e->header.len > 0)
 		wbuf_puts(out, "</s:Header>");
-	wbuf_raw(out, e->body.data, e->body.len);
+	soapenv_put_body(e, include, out);
 	wbuf_puts(out, "</s:Envelope>");
+}
+
+/* 0, or -1 and errno. */
+static int
+soapenv_end(struct soapenv *e, const struct wbuf *out)
+{
 	if (out->error)
 		soapenv_fail(e, out->error);
-	if (e->error != 0) {
-		errno = e->error;
-		return -1;
+	errno = e->error;
+	return e->error != 0 ? -1 : 0;
+}
+
+int
+soapenv_finish(struct soapenv *e, const uint8_t *value, size_t len,
+    struct wbuf *out)
+{
+	soapenv_put(e, value, len, 0, out);
+	return soapenv_end(e, out);
+}
+
+/* XOP 1.0 section 4, RFC 2387; the tag is in nothing that others wrote. */
+int
+soapenv_package(struct soapenv *e, const uint8_t *value, size_t len,
+    struct wbuf *out, char type[static SOAPENV_TYPE])
+{
+	const char	*soap = e->soap12 ? "application/soap+xml" : "text/xml";
+
+	snprintf(type, SOAPENV_TYPE, "multipart/related; boundary=\"part-%s\"; "
+	    "type=\"application/xop+xml\"; start=\"<root-%s@wsemail>\"; "
+	    "start-info=\"%s\"", e->tag, e->tag, soap);
+	wbuf_printf(out, "--part-%s\r\nContent-Type: application/xop+xml; "
+	    "charset=utf-8; type=\"%s\"\r\nContent-Transfer-Encoding: 8bit\r\n"
+	    "Content-ID: <root-%s@wsemail>\r\n\r\n", e->tag, soap, e->tag);
+	soapenv_put(e, value, len, 1, out);
+	if (e->part != NULL) {
+		wbuf_printf(out, "\r\n--part-%s\r\nContent-Type: "
+		    "application/octet-stream\r\nContent-Transfer-Encoding: "
+		    "binary\r\nContent-ID: <data-%s@wsemail>\r\n\r\n",
+		    e->tag, e->tag);
+		wbuf_raw(out, e->part, e->part_len);
 	}
-	return 0;
+	wbuf_printf(out, "\r\n--part-%s--\r\n", e->tag);
+	return soapenv_end(e, out);
 }

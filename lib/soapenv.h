@@ -32,6 +32,9 @@ struct soapenv {
 	char		 id[SOAPENV_REFS][SOAPENV_ID];
 	struct wss_ref	 ref[SOAPENV_REFS];
 	size_t		 nref;
+	const uint8_t	*part;		/* soapenv_part() */
+	size_t		 part_len;
+	char		 mark[SOAPENV_ID];
 	int		 error;
 };
 
@@ -50,6 +53,12 @@ void	 soapenv_body_open(struct soapenv *);
 /* Body with one element <w:op xmlns:w=ns>content</w:op>. */
 void	 soapenv_body(struct soapenv *, const char *ns, const char *op,
 	    const struct wbuf *content);
+/*
+ * These octets stand in base64 where Body has the text e->mark, once, in what
+ * is signed and sent (XOP 1.0 section 5: a signature is over the infoset).
+ * They must stay until the end.
+ */
+void	 soapenv_part(struct soapenv *, const void *, size_t);
 void	 soapenv_timestamp(struct soapenv *, int64_t now, unsigned int life);
 void	 soapenv_token_password(struct soapenv *, const char *user,
 	    const char *password);
@@ -64,5 +73,12 @@ const struct wbuf *soapenv_signedinfo(struct soapenv *, const char *alg);
 /* The whole envelope; value NULL: unsigned.  0, or -1 and errno. */
 int	 soapenv_finish(struct soapenv *, const uint8_t *value, size_t,
 	    struct wbuf *out);
+/*
+ * The same as an MTOM package, the part beside the envelope if there is one;
+ * type is its media type.
+ */
+#define SOAPENV_TYPE	256
+int	 soapenv_package(struct soapenv *, const uint8_t *value, size_t,
+	    struct wbuf *out, char type[static SOAPENV_TYPE]);
 
 #endif /* SOAPENV_H */

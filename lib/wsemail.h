@@ -16,6 +16,7 @@
 #define NS_XSI		"http://www.w3.org/2001/XMLSchema-instance"
 #define NS_SAML2	"urn:oasis:names:tc:SAML:2.0:assertion"
 #define NS_WST		"http://docs.oasis-open.org/ws-sx/ws-trust/200512"
+#define NS_XOP		"http://www.w3.org/2004/08/xop/include"
 #define NS_WSP		"http://schemas.xmlsoap.org/ws/2004/09/policy"
 
 #define URI_PASSWORD_TEXT	"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText"

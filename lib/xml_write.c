@@ -6,6 +6,8 @@
  */
 #include "compat.h"
 
+#include <openssl/evp.h>
+
 #include "xml.h"
 
 static void	 put_escaped(struct wbuf *, const char *, const char *,
@@ -95,24 +97,12 @@ xml_put_elem(struct wbuf *w, const char *name, const char *text)
 void
 xml_put_base64(struct wbuf *w, const uint8_t *p, size_t len)
 {
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint32_t	 v;
-	char		 out[4];
-	size_t		 n;
+	uint8_t	 out[4096 + 1];		/* with a NUL */
+	size_t	 n;
 
 	for (; len > 0; p += n, len -= n) {
-		n = len < 3 ? len : 3;
-		v = (uint32_t)p[0] << 16;
-		if (n > 1)
-			v |= (uint32_t)p[1] << 8;
-		if (n > 2)
-			v |= p[2];
-		out[0] = digits[v >> 18];
-		out[1] = digits[v >> 12 & 63];
-		out[2] = n > 1 ? digits[v >> 6 & 63] : '=';
-		out[3] = n > 2 ? digits[v & 63] : '=';
-		wbuf_raw(w, out, 4);
+		n = len < sizeof(out) / 4 * 3 ? len : sizeof(out) / 4 * 3;
+		wbuf_raw(w, out, (size_t)EVP_EncodeBlock(out, p, (int)n));
 	}
 }
 

@@ -15,7 +15,6 @@
 
 #include "soap.h"
 
-#define NS_XOP		"http://www.w3.org/2004/08/xop/include"
 #define MIME_BOUNDARY	70		/* RFC 2046 section 5.1.1 */
 #define MIME_VALUE	1024
 #define MIME_HEAD	4096		/* octets of a part's header */
