@@ -187,15 +187,21 @@ conf_user(const struct conf *c, const char *name)
 	return NULL;
 }
 
+/* Who may have an attachment its recipients say: any domain's unless told. */
 int
 conf_honours(const struct conf *c, const char *domain, const char *use)
 {
 	const struct conf_pair	*t;
+	int			 told = 0;
 
-	TAILQ_FOREACH(t, &c->tokens, entry)
-		if (strcmp(t->value, use) == 0 &&
-		    (strcmp(t->name, TOKEN_ANY) == 0 ||
-		    strcmp(t->name, domain) == 0))
+	TAILQ_FOREACH(t, &c->tokens, entry) {
+		if (strcmp(t->value, use) != 0)
+			continue;
+		told = 1;
+		if (strcmp(t->name, TOKEN_ANY) == 0 ||
+		    (strcmp(t->name, domain) == 0 &&
+		    strcmp(domain, TOKEN_NONE) != 0))
 			return 1;
-	return 0;
+	}
+	return !told && strcmp(use, TOKEN_ATTACHMENTS) == 0;
 }

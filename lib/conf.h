@@ -131,7 +131,9 @@ struct conf {
 
 /* What another domain's tokens are honoured for. */
 #define TOKEN_ANY		"any"
+#define TOKEN_NONE		"none"
 #define TOKEN_EXTENSIONS	"extensions"
+#define TOKEN_ATTACHMENTS	"attachments"	/* any, unless one says whose */
 int		 conf_honours(const struct conf *, const char *domain,
 		    const char *use);
 

@@ -17,9 +17,10 @@
 #define V_ANCHORS	0x08	/* trust anchors */
 #define V_VERIFIERS	0x10	/* users' verifiers, conf.secret */
 #define V_USERS		0x20	/* users' names and quotas */
-#define V_ROUTES	0x40	/* aliases, routes, resolver */
+#define V_ROUTES	0x40	/* routes, resolver */
 #define V_CLIENTS	0x80	/* CAs of users' certificates, whose tokens */
 #define V_NAMES		0x100	/* TLS certificates alone */
+#define V_ALIASES	0x200
 
 static unsigned int view_of(enum proc_id);
 static void	 domains_put(struct wbuf *, const struct conf *, unsigned int);
@@ -49,11 +50,11 @@ view_of(enum proc_id role)
 		return V_TLS;
 	case P_SOAP:
 		return V_CERTS | V_ANCHORS | V_CLIENTS | V_USERS |
-		    V_NAMES;
+		    V_NAMES | V_ALIASES;
 	case P_RELAY:
 		return V_ANCHORS | V_ROUTES;
 	case P_QUEUE:
-		return V_USERS | V_ROUTES;
+		return V_USERS | V_ROUTES | V_ALIASES;
 	case P_LOCAL:
 	case P_ATTACH:
 		return V_USERS;
@@ -228,7 +229,7 @@ aliases_put(struct wbuf *b, const struct conf *c, unsigned int v)
 	uint32_t		 n = 0;
 	size_t			 i;
 
-	if (v & V_ROUTES)
+	if (v & V_ALIASES)
 		TAILQ_FOREACH(a, &c->aliases, entry)
 			n++;
 	wbuf_u32(b, n);

@@ -34,6 +34,14 @@ void		 wsmsg_free(struct wsmsg *);
  */
 int		 wsmsg_put_attachment(struct wsmsg *, const void *, size_t,
 		    const char **why);
+/*
+ * Each attachment is shown to replace(): 0: it stays, 1: the fragment is put
+ * in its place (as wsmsg_put_attachment() takes it), -1: no.  0, or -1 with
+ * *why, and the message is as it was.
+ */
+int		 wsmsg_replace_attachments(struct wsmsg *,
+		    int (*replace)(xmlNodePtr, struct wbuf *fragment, void *),
+		    void *, const char **why);
 /* Canonical theMessage; the Id is "m-" and the msgid's token.  0 or -1. */
 int		 wsmsg_compose(const struct wsmsg *, struct wbuf *out);
 /* SHA-256 of what the author wrote: body, subject, recipients, attachments, flags, inreplyto. */

@@ -33,6 +33,9 @@ static int	 attach_check_types(xmlNodePtr, const char **);
 static int	 attach_type_kept(xmlNodePtr, xmlNodePtr, const char *);
 static const char *attach_kept_ns(xmlNodePtr, xmlNodePtr, const char *);
 static int	 attach_canonical(const struct wbuf *, struct wbuf *);
+static int	 attach_replace(struct wbuf *, xmlNodePtr,
+		    int (*)(xmlNodePtr, struct wbuf *, void *), void *,
+		    const char **);
 
 /*
  * Which namespace a prefix (NULL: none) has at n in the canonical form: that
@@ -248,6 +251,73 @@ wsmsg_put_attachment(struct wsmsg *m, const void *p, size_t len,
 	}
 	if (rv == -1)
 		wbuf_free(&all);
+	wbuf_free(&raw);
+	xmlFreeDoc(doc);
+	return rv;
+}
+
+/* One XmlNode, as it is or with what replace() has for it. */
+static int
+attach_replace(struct wbuf *raw, xmlNodePtr n,
+    int (*replace)(xmlNodePtr, struct wbuf *, void *), void *arg,
+    const char **why)
+{
+	struct wbuf	 w = { 0 };
+	int		 rv = 0;
+
+	*why = "an attachment cannot be replaced";
+	if (xml_first(n) != NULL)
+		rv = replace(xml_first(n), &w, arg);
+	if (rv == 0)
+		rv = attach_node(raw, n, why);
+	else if (rv == 1) {
+		wbuf_u8(&w, 0);		/* for str*() */
+		w.len--;
+		wbuf_puts(raw, "<XmlNode>");
+		rv = w.error ? -1 : attach_fragment(raw, &w);
+		wbuf_puts(raw, "</XmlNode>");
+	}
+	wbuf_free(&w);
+	return rv;
+}
+
+int
+wsmsg_replace_attachments(struct wsmsg *m,
+    int (*replace)(xmlNodePtr, struct wbuf *, void *), void *arg,
+    const char **why)
+{
+	const struct xml_limits	 lim = { m->attachments.len + sizeof(ATTACH_APEX),
+				    ATTACH_DEPTH, ATTACH_COUNT,
+				    ATTACH_ATTRIBUTES, ATTACH_COUNT,
+				    ATTACH_COUNT };
+	const size_t		 open = sizeof(ATTACH_OPEN) - 1;
+	struct wbuf		 raw = { 0 }, all = { 0 };
+	xmlDocPtr		 doc;
+	xmlNodePtr		 n;
+	int			 rv = -1;
+
+	if (m->attachments.len < open)
+		return 0;
+	wbuf_puts(&raw, ATTACH_APEX);
+	wbuf_raw(&raw, m->attachments.data + open, m->attachments.len - open);
+	if ((doc = xml_parse(raw.data, raw.len, &lim, why)) == NULL)
+		goto out;
+	raw.len = 0;
+	wbuf_puts(&raw, ATTACH_APEX);
+	for (n = xml_first(xmlDocGetRootElement(doc)); n != NULL;
+	    n = xml_next(n))
+		if (attach_replace(&raw, n, replace, arg, why) == -1)
+			goto out;
+	wbuf_puts(&raw, ATTACH_CLOSE);
+	*why = "an attachment has no canonical form";
+	if (!raw.error && attach_canonical(&raw, &all) == 0) {
+		wbuf_free(&m->attachments);
+		m->attachments = all;
+		memset(&all, 0, sizeof(all));
+		rv = 0;
+	}
+ out:
+	wbuf_free(&all);
 	wbuf_free(&raw);
 	xmlFreeDoc(doc);
 	return rv;

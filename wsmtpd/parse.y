@@ -145,6 +145,7 @@ static const char *parse_pool(const char *);
 #define WANT_FILE	"a file name"
 #define WANT_PORT	"a port from 1 to 65535"
 #define WANT_TIME	"a time, as 30s, 15m, 4h or 5d"
+#define WANT_USE	"extensions or attachments"
 #define WANT_SIZE	"a number of octets, as 500K, 35M or 2G"
 %}
 
@@ -472,11 +473,11 @@ want_retry:   { parse.want = "min, max or jitter"; };
 want_role:    { parse.want = "the name of a process"; };
 want_size:    { parse.want = WANT_SIZE; };
 want_socket:  { parse.want = "socket"; };
-want_tdomain: { parse.want = "a domain or any"; };
+want_tdomain: { parse.want = "a domain, any or none"; };
 want_time:    { parse.want = WANT_TIME; };
 want_to:      { parse.want = "to"; };
 want_trust:   { parse.want = "ca or tokens"; };
-want_use:     { parse.want = "extensions"; };
+want_use:     { parse.want = WANT_USE; };
 want_user:    { parse.want = "a user of the system"; };
 want_value:   { parse.want = "the macro's value"; };
 
@@ -886,11 +887,12 @@ parse_tokens(const char *domain, const char *use)
 {
 	char	 norm[ADDR_DOMAIN_MAX + 1] = TOKEN_ANY;
 
-	if (strcmp(use, TOKEN_EXTENSIONS) != 0)
-		parse_expected("extensions", use);
+	if (strcmp(use, TOKEN_EXTENSIONS) != 0 &&
+	    strcmp(use, TOKEN_ATTACHMENTS) != 0)
+		parse_expected(WANT_USE, use);
 	else if (strcmp(domain, TOKEN_ANY) != 0 &&
 	    addr_domain_normalize(domain, norm, sizeof(norm)) == -1)
-		parse_expected("a domain or any", domain);
+		parse_expected("a domain, any or none", domain);
 	else if (conf_pair_add(&parse.conf->tokens, norm, use) == -1)
 		fatal("memory");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * wsmtpd-soap, the process: dispatch of messages, and what was asked of
- * keys, wsqueue, wslocal and relay and is not answered yet.  Started by
+ * keys, wsqueue, wslocal, wsattach and relay and is not answered yet.  Started by
  * wsmtpd(8), once or several times.
  */
 #include "compat.h"
@@ -47,6 +47,8 @@ static int	 soap_warm_up(void);
 static struct idtree *soap_tree(struct soap *, enum proc_id);
 static int	 ask_answered(struct soap *, struct chan *, struct imsg *);
 static void	 ask_late(evutil_socket_t, short, void *);
+static int	 ask_new(struct soap *, struct chan *, uint32_t, uint64_t, int,
+		    struct wbuf *, uint32_t, int64_t, ask_cb, void *);
 static void	 ask_free(struct ask *);
 static void	 ask_collect(uint64_t, void *, void *);
 static void	 ask_peer_down(struct soap *, struct chan *);
@@ -121,6 +123,7 @@ soap_init(struct proc *p)
 	idtree_init(&s->wait_queue);
 	idtree_init(&s->wait_local);
 	idtree_init(&s->wait_relay);
+	idtree_init(&s->wait_attach);
 	TAILQ_INIT(&s->requests);
 	TAILQ_INIT(&s->hops);
 	TAILQ_INIT(&s->notices);
@@ -241,6 +244,7 @@ soap_stats(struct proc *p, struct wbuf *w)
 	stats_add(w, "wait_queue", 'g', s->wait_queue.count);
 	stats_add(w, "wait_local", 'g', s->wait_local.count);
 	stats_add(w, "wait_relay", 'g', s->wait_relay.count);
+	stats_add(w, "wait_attach", 'g', s->wait_attach.count);
 }
 
 static void
@@ -321,6 +325,8 @@ soap_tree(struct soap *s, enum proc_id peer)
 		return &s->wait_local;
 	case P_RELAY:
 		return &s->wait_relay;
+	case P_ATTACH:
+		return &s->wait_attach;
 	default:
 		return NULL;
 	}
@@ -334,12 +340,14 @@ ask_free(struct ask *a)
 	free(a);
 }
 
-int
-soap_ask_chan(struct soap *s, struct chan *c, uint32_t type, uint64_t id,
+/* Takes fd (or -1) and what is in the wbuf. */
+static int
+ask_new(struct soap *s, struct chan *c, uint32_t type, uint64_t id, int fd,
     struct wbuf *w, uint32_t answer, int64_t timeout, ask_cb cb, void *arg)
 {
 	struct timeval	 tv = { .tv_sec = (time_t)timeout };
 	struct ask	*a;
+	int		 rv;
 
 	if ((a = calloc(1, sizeof(*a))) == NULL)
 		goto fail;
@@ -351,20 +359,22 @@ soap_ask_chan(struct soap *s, struct chan *c, uint32_t type, uint64_t id,
 	a->cb = cb;
 	a->arg = arg;
 	a->timeout = evtimer_new(s->p->base, ask_late, a);
-	if (a->timeout == NULL || evtimer_add(a->timeout, &tv) == -1)
+	if (w->error || a->timeout == NULL ||
+	    evtimer_add(a->timeout, &tv) == -1)
 		goto fail;
 	/* Only what is sent waits: a channel that breaks here fails the rest. */
-	if (chan_sendw(c, type, id, w) == -1) {
+	rv = chan_send(c, type, id, fd, w->data, w->len);
+	fd = -1;
+	if (rv == -1 || idtree_set(a->tree, id, a) == -1) {
 		log_warn("soap: %s", proto_name(type));
 		goto fail;
 	}
-	if (idtree_set(a->tree, id, a) == -1) {
-		log_warn("soap: %s", proto_name(type));
-		goto fail;
-	}
+	wbuf_free(w);
 	c->outstanding++;
 	return 0;
  fail:
+	if (fd != -1)
+		close(fd);
 	wbuf_free(w);
 	if (a != NULL)
 		ask_free(a);
@@ -372,17 +382,33 @@ soap_ask_chan(struct soap *s, struct chan *c, uint32_t type, uint64_t id,
 }
 
 int
-soap_ask(struct soap *s, enum proc_id to, uint32_t type, struct wbuf *w,
-    uint32_t answer, int64_t timeout, ask_cb cb, void *arg)
+soap_ask_chan(struct soap *s, struct chan *c, uint32_t type, uint64_t id,
+    struct wbuf *w, uint32_t answer, int64_t timeout, ask_cb cb, void *arg)
+{
+	return ask_new(s, c, type, id, -1, w, answer, timeout, cb, arg);
+}
+
+int
+soap_ask_fd(struct soap *s, enum proc_id to, uint32_t type, int fd,
+    struct wbuf *w, uint32_t answer, int64_t timeout, ask_cb cb, void *arg)
 {
 	struct chan	*c = proc_peer(s->p, to);
 
 	if (c == NULL || chan_is_full(c)) {
+		if (fd != -1)
+			close(fd);
 		wbuf_free(w);
 		return -1;
 	}
-	return soap_ask_chan(s, c, type, ++s->lastid, w, answer, timeout, cb,
+	return ask_new(s, c, type, ++s->lastid, fd, w, answer, timeout, cb,
 	    arg);
+}
+
+int
+soap_ask(struct soap *s, enum proc_id to, uint32_t type, struct wbuf *w,
+    uint32_t answer, int64_t timeout, ask_cb cb, void *arg)
+{
+	return soap_ask_fd(s, to, type, -1, w, answer, timeout, cb, arg);
 }
 
 int
@@ -415,7 +441,7 @@ ask_answered(struct soap *s, struct chan *c, struct imsg *imsg)
 	}
 	if ((a = idtree_get(tree, imsg->hdr.id)) == NULL || a->chan != c)
 		return 0;
-	if (a->answer != imsg->hdr.type) {
+	if (a->answer != 0 && a->answer != imsg->hdr.type) {
 		log_warnx("soap: %s from %s is not the answer",
 		    proto_name(imsg->hdr.type), proc_name(c->peer));
 		return -1;

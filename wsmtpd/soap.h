@@ -4,8 +4,10 @@
  * process and what is asked of other processes; soap_request.c one HTTP
  * request from its body to its answer; soap_auth.c who asks; soap_send.c and
  * soap_peer.c mail coming in, soap_outgoing.c what is signed by us;
- * soap_plug.c plug-ins; soap_mailbox.c, soap_params.c, soap_ext.c the
- * other operations; soap_reply.c and soap_fault.c what is answered;
+ * soap_plug.c plug-ins; soap_upload.c, soap_name.c, soap_fetch.c and
+ * soap_attach.c attachments on their way in, into a message, out, and in their
+ * owner's hands; soap_mailbox.c, soap_params.c, soap_ext.c the other
+ * operations; soap_reply.c and soap_fault.c what is answered;
  * soap_relay.c mail going out to a peer; soap_bounce.c notices;
  * soap_certs.c the certificates; soap_mime.c media types and MTOM.
  */
@@ -16,6 +18,7 @@
 
 #include "addr.h"
 #include "idtree.h"
+#include "msg_attach.h"
 #include "msg_http.h"
 #include "msg_keys.h"
 #include "msg_local.h"
@@ -73,7 +76,8 @@ struct soap_stats {
 struct soap {
 	struct proc	*p;
 	uint64_t	 lastid;
-	struct idtree	 wait_keys, wait_queue, wait_local, wait_relay;
+	struct idtree	 wait_keys, wait_queue, wait_local, wait_relay,
+			 wait_attach;
 	TAILQ_HEAD(, request) requests;
 	TAILQ_HEAD(, hop) hops;
 	TAILQ_HEAD(, notice) notices;
@@ -118,6 +122,7 @@ struct request {
 	char		 domain[ADDR_DOMAIN_MAX + 1];	/* of ours, that serves */
 	int		 authenticated;
 	int		 is_peer;	/* principal is a domain */
+	int		 is_package;	/* came by MTOM: so goes what has a part */
 	int		 is_guest;	/* a user whom another domain vouches for */
 	struct replay	 replay;
 	void		(*once)(struct request *);	/* request_once() */
@@ -131,6 +136,12 @@ struct request {
 /* Empties the wbuf; timeout in s.  0, or -1: cb is not called. */
 int	 soap_ask(struct soap *, enum proc_id, uint32_t type, struct wbuf *,
 	    uint32_t answer, int64_t timeout, ask_cb, void *);
+/*
+ * The same with a descriptor, which is consumed; answer 0: one of several,
+ * cb looks which.
+ */
+int	 soap_ask_fd(struct soap *, enum proc_id, uint32_t type, int fd,
+	    struct wbuf *, uint32_t answer, int64_t timeout, ask_cb, void *);
 /* The same to this channel with an id of the other side's choice. */
 int	 soap_ask_chan(struct soap *, struct chan *, uint32_t type, uint64_t id,
 	    struct wbuf *, uint32_t answer, int64_t timeout, ask_cb, void *);
@@ -166,6 +177,7 @@ struct mime_part {
 struct mime {
 	int		 soap12;
 	char		*action;	/* action parameter, or NULL */
+	int		 is_package;
 	const uint8_t	*root;		/* the envelope */
 	size_t		 root_len;
 	struct mime_part part[32];	/* all others */
@@ -203,6 +215,9 @@ int	 auth_user_address(struct request *, const char *, char *, size_t);
 /* --- soap_reply.c --- */
 /* Answers with <w:name>content</w:name>, signed when the request was. */
 void	 request_answer(struct request *, const struct wbuf *content);
+/* The two halves of it, for who puts a part (soapenv_part) into r->env. */
+void	 request_answer_open(struct request *);
+void	 request_answer_close(struct request *, const struct wbuf *content);
 void	 request_answer_status(struct request *, const char *result,
 	    uint32_t code, const char *text, const char *msgid,
 	    const struct rcpt_status *, size_t, const struct wbuf *more);
@@ -232,6 +247,43 @@ void	 wait_run(struct request *);
 void	 params_run(struct request *);
 void	 ext_run(struct request *);
 void	 token_run(struct request *);
+void	 upload_run(struct request *);
+void	 attachment_run(struct request *);
+void	 fetch_run(struct request *);
+
+/* --- soap_attach.c --- */
+/* A child that holds an identifier; -1: answered. */
+int	 attach_arg_id(struct request *, const char *name, uint8_t id[ATTACH_ID]);
+/* Something of wsattach's: 0 when all is well; -1: answered. */
+int	 attach_code(struct request *, uint32_t code, const char *text);
+int	 attach_broken(struct request *);	/* -1: answered */
+#define ATTACH_TIMEOUT	120	/* s: a large file's digest may be waited for */
+#define NO_ATTACH	"the attachments are not there"
+
+/* --- soap_upload.c --- */
+/* An anonymous file, sealed, with these octets; -1 and errno. */
+int	 upload_file(const void *, size_t);
+
+/* --- soap_name.c --- */
+/* Attachments that a message brings or names, until it names them all. */
+struct names;
+/*
+ * Of theMessage, before anything reads it: files in it are taken out.  NULL:
+ * there are none, or *why is set and *code.
+ */
+struct names *names_collect(struct request *, xmlNodePtr message,
+	    uint32_t *code, const char **why);
+void	 names_free(struct names *);
+/*
+ * They become attachments for these recipients, and what the message says of
+ * each is put in its place.  done is called, perhaps at once: code ST_OK, or
+ * what is wrong.
+ */
+void	 names_start(struct names *, struct wsmsg *, const struct rcpt *,
+	    uint32_t nrcpt, void (*done)(void *, uint32_t code,
+	    const char *why), void *arg);
+/* The message was refused: those that it made are taken back. */
+void	 names_take_back(struct names *);
 
 /* --- soap_outgoing.c --- */
 /* A message of ours on its way: composed, signed, checked. */

@@ -148,6 +148,7 @@ mime_package(struct mime *m, const char *type, const uint8_t *body, size_t len,
 	const uint8_t	*p = body, *end = body + len, *next;
 	size_t		 dlen;
 
+	m->is_package = 1;
 	*why = "malformed MTOM package";
 	if (mime_param(type, "boundary", boundary, sizeof(boundary)) == -1 ||
 	    boundary[0] == '\0' ||

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "log.h"
+#include "ondemand.h"
 #include "soap.h"
 
 #define PEER_TIMEOUT	90	/* s */
@@ -28,6 +29,7 @@ static void	 arrival_free(void *);
 static void	 peer_refuse(struct arrival *, uint32_t, const char *);
 static int	 peer_dest(struct arrival *);
 static int	 peer_read(struct arrival *);
+static int	 peer_attachments(struct arrival *, xmlNodePtr);
 static int	 peer_recipients(struct arrival *);
 static int	 peer_recipient(struct arrival *, xmlNodePtr);
 static int	 peer_domain(struct arrival *);
@@ -159,11 +161,43 @@ peer_read(struct arrival *a)
 		    "MessageId is not one of the sender's domain");
 		return -1;
 	}
+	if (peer_attachments(a, m) == -1)
+		return -1;
 	if (xml_c14n(m, &a->m) == -1 || xml_c14n(sig, &a->sig) == -1) {
 		request_fault_later(a->r, "out of memory");
 		return -1;
 	}
 	return 0;
+}
+
+/*
+ * Check REFOWNER: what is said to be fetched is with the domain of the
+ * sender, who signs this; else one's mail shows another's file as his own.
+ */
+static int
+peer_attachments(struct arrival *a, xmlNodePtr m)
+{
+	struct ondemand	 o;
+	const char	*why = NULL;
+	xmlNodePtr	 n;
+
+	n = xml_first(xml_child(m, NS_WSE, "XmlAttachments"));
+	for (; n != NULL && why == NULL; n = xml_next(n)) {
+		if (!xml_is(xml_first(n), NS_WSE2, "OnDemandAttachment"))
+			continue;
+		if (ondemand_read(&o, xml_first(n), &why) == -1)
+			break;
+		if (strcmp(o.location, addr_domain(a->sender)) != 0)
+			why = "an OnDemandAttachment is not with the "
+			    "sender's domain (REFOWNER)";
+		else
+			why = NULL;
+		ondemand_free(&o);
+	}
+	if (why == NULL)
+		return 0;
+	peer_refuse(a, ST_BAD, why);
+	return -1;
 }
 
 /* One Delivery/Recipient of ours, and for whom it stands.  -1: answered. */

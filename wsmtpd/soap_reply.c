@@ -15,18 +15,22 @@
 
 #define REPLY_RETRY	30	/* s */
 
+static void	 reply_name(const struct request *, char *, size_t, char *,
+		    size_t);
+static void	 reply_respond(struct request *, uint32_t, const char *,
+		    const struct wbuf *);
 static int	 reply_signed(void *, struct imsg *, const char *);
 static void	 reply_send(struct request *, const uint8_t *, size_t);
 
-void
-request_respond(struct request *r, uint32_t status, const struct wbuf *body)
+static void
+reply_respond(struct request *r, uint32_t status, const char *type,
+    const struct wbuf *body)
 {
 	struct http_resp	 resp = { .status = status };
 	struct wbuf		 w = { 0 };
 
 	resp.retry_after = status == 503 ? REPLY_RETRY : 0;
-	resp.content_type = (char *)(uintptr_t)(r->soap12 ?
-	    "application/soap+xml; charset=utf-8" : "text/xml; charset=utf-8");
+	resp.content_type = (char *)(uintptr_t)type;
 	resp.body = body->data;
 	resp.body_len = body->len;
 	if (body->error) {
@@ -43,17 +47,28 @@ request_respond(struct request *r, uint32_t status, const struct wbuf *body)
 	request_free(r);
 }
 
+void
+request_respond(struct request *r, uint32_t status, const struct wbuf *body)
+{
+	reply_respond(r, status, r->soap12 ?
+	    "application/soap+xml; charset=utf-8" : "text/xml; charset=utf-8",
+	    body);
+}
+
 static void
 reply_send(struct request *r, const uint8_t *value, size_t len)
 {
+	int		 package = r->is_package && r->env.part != NULL;
 	struct wbuf	 w = { 0 };
+	char		 type[SOAPENV_TYPE];
 
-	if (soapenv_finish(&r->env, value, len, &w) == -1) {
-		wbuf_free(&w);
+	if ((package ? soapenv_package(&r->env, value, len, &w, type) :
+	    soapenv_finish(&r->env, value, len, &w)) == -1)
 		request_fault_later(r, "out of memory");
-		return;
-	}
-	request_respond(r, r->status, &w);
+	else if (package)
+		reply_respond(r, r->status, type, &w);
+	else
+		request_respond(r, r->status, &w);
 	wbuf_free(&w);
 }
 
@@ -115,21 +130,43 @@ request_finish(struct request *r, uint32_t status, int sign)
 		request_fault_later(r, "the answer could not be signed");
 }
 
+static void
+reply_name(const struct request *r, char *name, size_t nlen, char *action,
+    size_t alen)
+{
+	if (r->op->answer != NULL) {
+		strlcpy(name, r->op->answer, nlen);
+		strlcpy(action, r->op->answer_action, alen);
+	} else {
+		snprintf(name, nlen, "%sResponse", r->op->name);
+		snprintf(action, alen, "%sResponse", r->op->action);
+	}
+}
+
 void
-request_answer(struct request *r, const struct wbuf *content)
+request_answer_open(struct request *r)
 {
 	char	 name[64], action[256];
 
-	if (r->op->answer != NULL) {
-		strlcpy(name, r->op->answer, sizeof(name));
-		strlcpy(action, r->op->answer_action, sizeof(action));
-	} else {
-		snprintf(name, sizeof(name), "%sResponse", r->op->name);
-		snprintf(action, sizeof(action), "%sResponse", r->op->action);
-	}
+	reply_name(r, name, sizeof(name), action, sizeof(action));
 	request_compose(r, action);
+}
+
+void
+request_answer_close(struct request *r, const struct wbuf *content)
+{
+	char	 name[64], action[256];
+
+	reply_name(r, name, sizeof(name), action, sizeof(action));
 	soapenv_body(&r->env, r->op->ns, name, content);
 	request_finish(r, 200, r->w.has_signature && !r->op->anybody);
+}
+
+void
+request_answer(struct request *r, const struct wbuf *content)
+{
+	request_answer_open(r);
+	request_answer_close(r, content);
 }
 
 /* WSEmailStatus, in the element that the operation calls `result`. */

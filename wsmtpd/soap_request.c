@@ -35,6 +35,19 @@ static const struct operation operations[] = {
 	OP(NS_WSE, "ExecuteExtensionHandler", 0, TOKEN_EXTENSIONS, ext_run),
 	OP(NS_WSE2, "GetAuthParameters", 1, NULL, params_run),
 	OP(NS_WSE2, "WaitForChange", 0, NULL, wait_run),
+	OP(NS_WSE2, "UploadBegin", 0, NULL, upload_run),
+	OP(NS_WSE2, "UploadPiece", 0, NULL, upload_run),
+	OP(NS_WSE2, "UploadState", 0, NULL, upload_run),
+	OP(NS_WSE2, "UploadFinish", 0, NULL, upload_run),
+	OP(NS_WSE2, "UploadAbort", 0, NULL, upload_run),
+	OP(NS_WSE2, "AttachmentFetch", 0, TOKEN_ATTACHMENTS, fetch_run),
+	OP(NS_WSE2, "AttachmentList", 0, NULL, attachment_run),
+	OP(NS_WSE2, "AttachmentShow", 0, NULL, attachment_run),
+	OP(NS_WSE2, "AttachmentGrant", 0, NULL, attachment_run),
+	OP(NS_WSE2, "AttachmentRevoke", 0, NULL, attachment_run),
+	OP(NS_WSE2, "AttachmentExpire", 0, NULL, attachment_run),
+	OP(NS_WSE2, "AttachmentWithdraw", 0, NULL, attachment_run),
+	OP(NS_WSE2, "AttachmentUpdate", 0, NULL, attachment_run),
 	{ NS_WST, "RequestSecurityToken", NS_WST "/RST/Issue", 0, NULL,
 	    token_run, "RequestSecurityTokenResponseCollection",
 	    NS_WST "/RSTRC/IssueFinal" },
@@ -119,6 +132,7 @@ request_read(struct request *r, struct mime *m)
 	rv = mime_read(m, r->http.content_type, r->http.body,
 	    r->http.body_len, &why);
 	r->soap12 = m->soap12;
+	r->is_package = m->is_package;
 	if (rv == 0 && m->soap12 && m->action != NULL)
 		r->action = strdup(m->action);
 	else if (rv == 0 && !m->soap12 && r->http.soapaction[0] != '\0')

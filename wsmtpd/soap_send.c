@@ -2,9 +2,11 @@
 /*
  * WSEmailSend by a user: the message is rebuilt with Sender, MessageId and
  * Timestamp as this server says, signed by the user's domain, and given to
- * wsqueue.  Between the two the plug-ins that are ISendingProcessors.
+ * wsqueue.  Between the two its attachments on demand, and the plug-ins that
+ * are ISendingProcessors.
  *
- *	read -> judged -> plug-ins -> composed and signed -> submitted -> answered
+ *	read -> judged -> attachments -> plug-ins -> composed and signed ->
+ *	submitted -> answered
  */
 #include "compat.h"
 
@@ -25,11 +27,13 @@ struct sending {
 	struct outgoing	 o;
 	struct rcpt	*rcpt;		/* of the envelope */
 	uint32_t	 nrcpt;
+	struct names	*names;		/* of attachments, or NULL */
 	struct chain	*chain;		/* of plug-ins */
 	char		 hold[2 * PLUG_TEXT_MAX];	/* why it is held, or "" */
 };
 
 static void	 sending_free(void *);
+static void	 send_named(void *, uint32_t, const char *);
 static void	 send_judge(struct sending *);
 static void	 send_verdict(struct chain *, const struct plug_verdict *,
 		    const struct plug_row *, void *);
@@ -59,6 +63,7 @@ sending_free(void *arg)
 
 	if (sd->chain != NULL)
 		chain_free(sd->chain);
+	names_free(sd->names);
 	outgoing_clear(&sd->o);
 	for (i = 0; i < sd->nrcpt; i++)
 		free(sd->rcpt[i].addr);
@@ -76,6 +81,8 @@ send_refuse(struct sending *sd, uint32_t code, const char *text)
 	ev.reason = text;
 	log_event(&ev);
 	proc_struck(sd->r->s->p, limit_named(text));
+	if (sd->names != NULL)
+		names_take_back(sd->names);
 	request_answer_status(sd->r, SEND_RESULT, code, text, NULL, NULL, 0,
 	    NULL);
 }
@@ -115,7 +122,25 @@ send_run(struct request *r)
 	sd->o.done = send_signed;
 	sd->o.arg = sd;
 	strlcpy(sd->o.domain, r->domain, sizeof(sd->o.domain));
-	if (!plugs_any(&r->s->plugs, PLUG_SENDING, r->principal))
+	if (sd->names != NULL)
+		names_start(sd->names, &sd->o.msg, sd->rcpt, sd->nrcpt,
+		    send_named, sd);
+	else
+		send_named(sd, ST_OK, NULL);
+}
+
+/* Its attachments are in it, if it has any. */
+static void
+send_named(void *arg, uint32_t code, const char *why)
+{
+	struct sending	*sd = arg;
+	struct request	*r = sd->r;
+
+	if (code == ST_TEMPFAIL)
+		request_fault_later(r, why);
+	else if (code != ST_OK)
+		send_refuse(sd, code, why);
+	else if (!plugs_any(&r->s->plugs, PLUG_SENDING, r->principal))
 		outgoing_sign(&sd->o);
 	else if ((sd->chain = chain_new(&r->s->plugs, PLUG_SENDING,
 	    r->principal, send_verdict, sd)) == NULL)
@@ -266,11 +291,17 @@ send_read(struct sending *sd)
 	struct request	*r = sd->r;
 	const char	*why;
 	xmlNodePtr	 n;
+	uint32_t	 code;
 	int		 count;
 
 	n = xml_child_count(r->w.operation, NS_WSE, "theMessage", &count);
 	if (count != 1) {
 		send_refuse(sd, ST_BAD, "no message");
+		return -1;
+	}
+	sd->names = names_collect(r, n, &code, &why);
+	if (why != NULL) {
+		send_refuse(sd, code, why);
 		return -1;
 	}
 	if (wsmsg_read(&sd->o.msg, n, &why) == -1) {
@@ -537,6 +568,8 @@ send_submitted(void *arg, struct imsg *imsg, const char *why)
 	else if (res.code == ST_TEMPFAIL)
 		request_fault_later(r, res.text);
 	else {
+		if (res.code != ST_OK && !r->is_peer && sd->names != NULL)
+			names_take_back(sd->names);
 		if (res.code == ST_OK && r->is_peer)
 			r->s->st.peer_in++;
 		else if (res.code == ST_OK)
