@@ -198,7 +198,7 @@ upload_file(const void *data, size_t len)
 	if ((fd = compat_anonfd()) == -1)
 		return -1;
 	while (off < len) {
-		if ((n = pwrite(fd, p + off, len - off, (off_t)off)) == -1) {
+		if ((n = write(fd, p + off, len - off)) == -1) {
 			if (errno != EINTR)
 				goto fail;
 		} else
