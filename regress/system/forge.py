@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: ISC
-"""forge.py port ca cert key other-cert other-key home-port password
+"""forge.py port ca cert key other-cert other-key home-port password [attachment]
 
 Assertions by evil.test, whose key this has, at scorpio.test: good ones are
-taken, and each that is wrong in one thing is refused.  A line "ok" or "not
-ok" for each.
+taken, and each that is wrong in one thing is refused.  They ask a plug-in for
+something, or for octets of an attachment.  A line "ok" or "not ok" for each.
 """
 import base64
 import copy
@@ -29,6 +29,7 @@ WST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
 DOMAIN = "urn:wsemail:2:domain:"
 EXTENSION = ('<ExecuteExtensionHandler xmlns="%s"><ext>urn:test:net</ext><args><Connect xmlns='
              '"urn:test:net"><Port>1</Port></Connect></args></ExecuteExtensionHandler>' % WSE)
+FETCH = '<AttachmentFetch xmlns="urn:wsemail:2"><Attachment>%s</Attachment></AttachmentFetch>'
 LIST = '<WSEmailFetchHeaders xmlns="%s"/>' % WSE
 
 
@@ -87,14 +88,14 @@ def assertion(signer, holder, subject="mallory@evil.test", issuer="evil.test",
     return a
 
 
-def request(holder, token, op=EXTENSION, to=DOMAIN + "scorpio.test", ident="_t", refs=None,
+def request(holder, token, op=None, to=DOMAIN + "scorpio.test", ident="_t", refs=None,
             more=None, frm=None, cover=True):
     wsa = {"MessageID": "urn:uuid:" + hashlib.sha256(stamp().encode()).hexdigest()[:32] +
            str(request.n)}
     request.n += 1
     if to:
         wsa["To"] = to
-    e = Envelope(holder, op=op, wsa=wsa)
+    e = Envelope(holder, op=op or request.op, wsa=wsa)
     for t in token if isinstance(token, list) else [token]:
         e.security.append(t)
     if more:
@@ -115,6 +116,7 @@ def request(holder, token, op=EXTENSION, to=DOMAIN + "scorpio.test", ident="_t",
 
 
 request.n = 0
+request.op, request.taken = EXTENSION, "not permitted"      # what the plug-in itself says
 
 
 class Suite:
@@ -124,7 +126,7 @@ class Suite:
     def ask(self, what, envelope, good=False, code=None, plain=False):
         status, body = self.server.post(envelope.text())
         text = body.decode("utf-8", "replace")
-        taken = "not permitted" in text     # what the plug-in itself says
+        taken = request.taken in text
         fault = re.search(r"<faultcode[^>]*>wsse:(\w+)<", text)
         held = taken if good else (
             status == 500 and not taken and (fault is None) == plain and
@@ -141,7 +143,9 @@ def forged(s, evil, other):
         s.ask(what, request(holder, assertion(evil, key, **kw), **(req or {})), code=code)
 
     s.ask("a good one", request(key, assertion(evil, key)), good=True)
-    s.ask("of another user", request(key, assertion(evil, key, subject="x@evil.test")), good=True)
+    if request.op == EXTENSION:
+        s.ask("of another user", request(key, assertion(evil, key, subject="x@evil.test")),
+              good=True)
     bad("ISSUER: for another domain's user", subject="alice@capricorn.test")
     bad("ISSUER: in another domain's name", subject="alice@capricorn.test",
         issuer="capricorn.test")
@@ -285,7 +289,49 @@ def issuing(s, home, password):
     ask("for the own domain", applies=parts["applies"].replace("scorpio", "capricorn"))
 
 
-def main(port, ca, cert, key, other_cert, other_key, home, password):
+def fetching(s, evil, attachment):
+    """Who may have it, and nobody learns more than that he may not."""
+    key = Key()
+
+    def ask(subject, ident, **kw):
+        op = FETCH % ident
+        status, body = s.server.post(request(
+            key, assertion(evil, key, subject=subject), op=op, **kw).text())
+        return status, re.sub(r"[0-9a-f]{16}", "", re.sub(
+            r"(?s)<\w+:(Header|RequestId).*?</\w+:\1>", "", body.decode()))
+
+    def report(what, held):
+        print("%s %s" % ("ok" if held else "not ok", what))
+
+    status, body = ask("mallory@evil.test", attachment)
+    report("RCLIST: a recipient has it", status == 200 and "secret" not in body
+           and base64.b64encode(b"a secret\n").decode() in body)
+    none = ask("x@evil.test", "0" * 32)
+    report("RCLIST: who is not listed does not", none[0] == 500 and ">550<" in none[1])
+    report("and learns nothing by it", ask("x@evil.test", attachment) == none)
+    report("nor by what a recipient asks for", ask("mallory@evil.test", "0" * 32) == none)
+    report("FULLNAME: nor does a namesake", ask("bob@evil.test", attachment) == none)
+    status, body = ask("mallory@evil.test", "zz")
+    report("no identifier", status == 500 and ">500<" in body)
+    for name in ("List", "Show", "Grant", "Revoke", "Expire", "Withdraw", "Update"):
+        op = ('<Attachment%s xmlns="urn:wsemail:2"><Attachment>%s</Attachment></Attachment%s>'
+              % (name, attachment, name))
+        s.ask("no Attachment" + name, request(key, assertion(evil, key), op=op),
+              code="FailedAuthentication")
+    for name in ("Begin", "Piece", "State", "Finish", "Abort"):
+        op = '<Upload%s xmlns="urn:wsemail:2"><Upload>%s</Upload></Upload%s>' % (
+            name, attachment, name)
+        s.ask("no Upload" + name, request(key, assertion(evil, key), op=op),
+              code="FailedAuthentication")
+
+
+def main(port, ca, cert, key, other_cert, other_key, home, password, attachment=None):
+    if attachment:
+        request.op, request.taken = FETCH % attachment, "AttachmentFetchResponse"
+        s = Suite(Server(int(port), ca, "scorpio.test"))
+        fetching(s, Signer(cert, key), attachment)
+        forged(s, Signer(cert, key), Signer(other_cert, other_key))
+        return
     issuing(Suite(Server(int(port), ca, "scorpio.test")), Server(int(home), ca, "capricorn.test"),
             password)
     forged(Suite(Server(int(port), ca, "scorpio.test")), Signer(cert, key),
