@@ -24,12 +24,26 @@
 
 #include "addr.h"
 #include "mailfile.h"
+#include "mime.h"
 #include "msg_queue.h"
 #include "soapenv.h"
 #include "users.h"
 #include "wsemail.h"
 #include "wsmail.h"
 #include "wstime.h"
+
+/* One operation on its way. */
+struct call {
+	const struct op		*op;
+	const struct wbuf	*content;
+	const char *const	*to;		/* of a Delivery header */
+	size_t			 nto;
+	int			 open;		/* without a login */
+	int			 package;	/* by MTOM, and Data the last child: */
+	const void		*data;		/* NULL: none */
+	size_t			 len;
+	unsigned int		 timeout;	/* s */
+};
 
 #define REQUEST_LIFE	60		/* s */
 #define ITERATIONS_MAX	100000000
@@ -41,18 +55,22 @@ static char	*session_command(const char *);
 static int	 session_password(struct session *);
 static int	 session_mackey(struct session *);
 static int	 session_cert(struct session *);
+static int	 call_named(struct session *, const char *, const char *,
+		    struct call *, struct answer *);
 static int	 call_sign(const struct session *, const struct wbuf *,
 		    uint8_t **, size_t *);
-static int	 call_compose(struct session *, const struct op *,
-		    const struct wbuf *, const char *const *, size_t, int,
-		    struct wbuf *, char *);
-static int	 call_exchange(struct session *, const struct op *,
-		    const struct wbuf *, const char *const *, size_t, int,
-		    unsigned int, struct answer *);
+static int	 call_compose(struct session *, const struct call *,
+		    struct wbuf *, char *, char[static SOAPENV_TYPE]);
+static void	 call_delivery(struct soapenv *, const struct call *);
+static void	 call_body(struct soapenv *, const struct call *);
+static int	 call_token(struct session *, struct soapenv *);
+static int	 call_exchange(struct session *, const struct call *,
+		    struct answer *);
+static xmlDocPtr answer_parse(struct answer *, const char **);
 static int	 answer_read(struct session *, const char *, int,
 		    const char *, struct answer *);
 static int	 answer_signature(struct session *, struct wss *, const char *);
-static int	 answer_fault(struct answer *, xmlNodePtr);
+static int	 answer_fault(struct session *, struct answer *, xmlNodePtr);
 
 static const struct op	 op_params = { NS_WSE2, "GetAuthParameters",
 			    NS_WSE2 "/GetAuthParameters",
@@ -202,6 +220,8 @@ session_mackey(struct session *s)
 {
 	struct answer	 a;
 	struct wbuf	 w = { 0 };
+	struct call	 c = { .op = &op_params, .content = &w, .open = 1,
+			    .timeout = 60 };
 	char		*salt64, *derivation;
 	uint8_t		*salt;
 	size_t		 saltlen;
@@ -211,7 +231,7 @@ session_mackey(struct session *s)
 	if (s->have_mac)
 		return 0;
 	xml_put_elem(&w, "w:user", s->acc->address);
-	code = call_exchange(s, &op_params, &w, NULL, 0, 1, 60, &a);
+	code = call_exchange(s, &c, &a);
 	wbuf_free(&w);
 	if (code != 0)
 		return code;
@@ -334,14 +354,70 @@ call_sign(const struct session *s, const struct wbuf *si, uint8_t **value,
 	return n ? 0 : EX_SOFTWARE;
 }
 
+static void
+call_delivery(struct soapenv *e, const struct call *c)
+{
+	struct rcpt	*rc;
+	size_t		 i;
+
+	if (c->nto == 0)
+		return;
+	if ((rc = calloc(c->nto, sizeof(*rc))) == NULL)
+		err(EX_OSERR, NULL);
+	for (i = 0; i < c->nto; i++)
+		rc[i].addr = (char *)(uintptr_t)c->to[i];
+	soapenv_delivery(e, KIND_SUBMIT, NULL, NULL, rc, c->nto, 0);
+	free(rc);
+}
+
+static void
+call_body(struct soapenv *e, const struct call *c)
+{
+	struct wbuf	 w = { 0 };
+
+	if (c->data == NULL) {
+		soapenv_body(e, c->op->ns, c->op->name, c->content);
+		return;
+	}
+	soapenv_part(e, c->data, c->len);
+	wbuf_raw(&w, c->content->data, c->content->len);
+	wbuf_printf(&w, "<w:Data>%s</w:Data>", e->mark);
+	soapenv_body(e, c->op->ns, c->op->name, &w);
+	wbuf_free(&w);
+}
+
 static int
-call_compose(struct session *s, const struct op *op,
-    const struct wbuf *content, const char *const *to, size_t nto, int open,
-    struct wbuf *out, char *msgid)
+call_token(struct session *s, struct soapenv *e)
+{
+	int	 code;
+
+	soapenv_timestamp(e, wstime_now(), REQUEST_LIFE);
+	switch (s->acc->auth) {
+	case AUTH_PASSWORD:
+		if ((code = session_password(s)) != 0)
+			return code;
+		soapenv_token_password(e, s->acc->address, s->password);
+		break;
+	case AUTH_MAC:
+		soapenv_token_mac(e, s->acc->address, s->salt,
+		    sizeof(s->salt), s->iterations);
+		break;
+	case AUTH_CERTIFICATE:
+		soapenv_token_cert(e, s->cert, s->chain);
+		break;
+	case AUTH_TOKEN:
+		soapenv_token_saml(e, s->token->xml, s->token->saml.id);
+		break;
+	}
+	return 0;
+}
+
+static int
+call_compose(struct session *s, const struct call *c, struct wbuf *out,
+    char *msgid, char type[static SOAPENV_TYPE])
 {
 	const struct wbuf	*si;
 	struct soapenv		 e;
-	struct rcpt		*rc = NULL;
 	uint8_t			*value = NULL;
 	char			 uuid[16], to_domain[ADDR_DOMAIN_MAX + 64];
 	size_t			 i, len = 0;
@@ -359,47 +435,22 @@ call_compose(struct session *s, const struct op *op,
 		    s->token->saml.audience);
 		soapenv_wsa(&e, "To", to_domain);
 	}
-	soapenv_wsa(&e, "Action", op->action);
+	soapenv_wsa(&e, "Action", c->op->action);
 	soapenv_wsa(&e, "MessageID", msgid);
-	if (nto > 0) {
-		if ((rc = calloc(nto, sizeof(*rc))) == NULL)
-			code = EX_OSERR;
-		for (i = 0; rc != NULL && i < nto; i++)
-			rc[i].addr = (char *)to[i];
-		if (rc != NULL)
-			soapenv_delivery(&e, KIND_SUBMIT, NULL, NULL, rc, nto, 0);
-		free(rc);
+	call_delivery(&e, c);
+	call_body(&e, c);
+	if (!c->open && (code = call_token(s, &e)) == 0 &&
+	    s->acc->auth != AUTH_PASSWORD) {
+		si = soapenv_signedinfo(&e, s->acc->auth == AUTH_MAC ?
+		    URI_HMAC_SHA256 : EVP_PKEY_base_id(s->key) ==
+		    EVP_PKEY_EC ? URI_ECDSA_SHA256 : URI_RSA_SHA256);
+		code = si == NULL ? EX_SOFTWARE : call_sign(s, si, &value,
+		    &len);
 	}
-	soapenv_body(&e, op->ns, op->name, content);
-	if (!open && code == 0) {
-		soapenv_timestamp(&e, wstime_now(), REQUEST_LIFE);
-		switch (s->acc->auth) {
-		case AUTH_PASSWORD:
-			if ((code = session_password(s)) == 0)
-				soapenv_token_password(&e, s->acc->address,
-				    s->password);
-			break;
-		case AUTH_MAC:
-			soapenv_token_mac(&e, s->acc->address, s->salt,
-			    sizeof(s->salt), s->iterations);
-			break;
-		case AUTH_CERTIFICATE:
-			soapenv_token_cert(&e, s->cert, s->chain);
-			break;
-		case AUTH_TOKEN:
-			soapenv_token_saml(&e, s->token->xml,
-			    s->token->saml.id);
-			break;
-		}
-		if (code == 0 && s->acc->auth != AUTH_PASSWORD) {
-			si = soapenv_signedinfo(&e, s->acc->auth == AUTH_MAC ?
-			    URI_HMAC_SHA256 : EVP_PKEY_base_id(s->key) ==
-			    EVP_PKEY_EC ? URI_ECDSA_SHA256 : URI_RSA_SHA256);
-			code = si == NULL ? EX_SOFTWARE :
-			    call_sign(s, si, &value, &len);
-		}
-	}
-	if (code == 0 && soapenv_finish(&e, value, len, out) == -1)
+	strlcpy(type, "text/xml; charset=utf-8", SOAPENV_TYPE);
+	if (code == 0 && (c->package ?
+	    soapenv_package(&e, value, len, out, type) :
+	    soapenv_finish(&e, value, len, out)) == -1)
 		code = EX_SOFTWARE;
 	if (code == EX_SOFTWARE)
 		fprintf(stderr, "wsmail: the request cannot be composed\n");
@@ -409,28 +460,28 @@ call_compose(struct session *s, const struct op *op,
 }
 
 static int
-call_exchange(struct session *s, const struct op *op,
-    const struct wbuf *content, const char *const *to, size_t nto, int open,
-    unsigned int timeout, struct answer *a)
+call_exchange(struct session *s, const struct call *c, struct answer *a)
 {
 	struct wbuf	 out = { 0 };
-	char		 msgid[64];
+	char		 msgid[64], type[SOAPENV_TYPE];
 	int		 code;
 
-	code = call_compose(s, op, content, to, nto, open, &out, msgid);
+	s->fault = 0;
+	memset(a, 0, sizeof(*a));
+	code = call_compose(s, c, &out, msgid, type);
 	if (code == 0)
-		code = conn_post(s->conn, "text/xml; charset=utf-8",
-		    op->action, &out, &a->http, timeout);
+		code = conn_post(s->conn, type, c->op->action, &out, &a->http,
+		    c->timeout);
 	wbuf_free(&out);
 	if (code == 0)
-		code = answer_read(s, op->answer, open, msgid, a);
+		code = answer_read(s, c->op->answer, c->open, msgid, a);
 	return code;
 }
 
-int
-call(struct session *s, const char *ns, const char *op,
-    const struct wbuf *content, const char *const *to, size_t nto,
-    unsigned int timeout, struct answer *a)
+/* As `c`, of which the operation is missing. */
+static int
+call_named(struct session *s, const char *ns, const char *op, struct call *c,
+    struct answer *a)
 {
 	char		 action[256], answer[128];
 	struct op	 o = { ns, op, action, answer };
@@ -440,18 +491,42 @@ call(struct session *s, const char *ns, const char *op,
 		return code;
 	snprintf(action, sizeof(action), "%s/%s", ns, op);
 	snprintf(answer, sizeof(answer), "%sResponse", op);
-	return call_exchange(s, &o, content, to, nto, 0, timeout, a);
+	c->op = &o;
+	return call_exchange(s, c, a);
+}
+
+int
+call(struct session *s, const char *ns, const char *op,
+    const struct wbuf *content, const char *const *to, size_t nto,
+    unsigned int timeout, struct answer *a)
+{
+	struct call	 c = { .content = content, .to = to, .nto = nto,
+			    .timeout = timeout };
+
+	return call_named(s, ns, op, &c, a);
+}
+
+int
+call_octets(struct session *s, const char *op, const struct wbuf *content,
+    const void *data, size_t len, unsigned int timeout, struct answer *a)
+{
+	struct call	 c = { .content = content, .package = 1, .data = data,
+			    .len = len, .timeout = timeout };
+
+	return call_named(s, NS_WSE2, op, &c, a);
 }
 
 int
 call_as(struct session *s, const struct op *op, const struct wbuf *content,
     unsigned int timeout, struct answer *a)
 {
-	int	 code;
+	struct call	 c = { .op = op, .content = content,
+			    .timeout = timeout };
+	int		 code;
 
 	if (s->acc->auth == AUTH_MAC && (code = session_mackey(s)) != 0)
 		return code;
-	return call_exchange(s, op, content, NULL, 0, 0, timeout, a);
+	return call_exchange(s, &c, a);
 }
 
 /*
@@ -480,10 +555,9 @@ answer_signature(struct session *s, struct wss *w, const char *msgid)
 	return EX_PROTOCOL;
 }
 
-/* Parses and judges; on success a->op is the answer's element. */
-static int
-answer_read(struct session *s, const char *want, int open, const char *msgid,
-    struct answer *a)
+/* An envelope, or a package of one and its parts. */
+static xmlDocPtr
+answer_parse(struct answer *a, const char **why)
 {
 	/*
 	 * What strangers write the server has judged, by limits of its own;
@@ -492,6 +566,26 @@ answer_read(struct session *s, const char *want, int open, const char *msgid,
 	static const struct xml_limits	 limits = {
 		64U << 20, 256, 1000000, 4096, 100000, 100000
 	};
+	const char	*type = http_field(&a->http, "content-type");
+	struct mime	 m;
+	xmlDocPtr	 doc = NULL;
+
+	if (mime_read(&m, type != NULL ? type : "", a->http.body.data,
+	    a->http.body.len, why) == 0 && (doc = xml_parse(m.root,
+	    m.root_len, &limits, why)) != NULL &&
+	    mime_resolve(&m, doc, why) == -1) {
+		xmlFreeDoc(doc);
+		doc = NULL;
+	}
+	mime_free(&m);
+	return doc;
+}
+
+/* Parses and judges; on success a->op is the answer's element. */
+static int
+answer_read(struct session *s, const char *want, int open, const char *msgid,
+    struct answer *a)
+{
 	struct wss_rules	 rules = { wstime_now(), 300, 600, 16, 0 };
 	const char		*why = NULL, *id;
 	struct wss		 w;
@@ -504,8 +598,7 @@ answer_read(struct session *s, const char *want, int open, const char *msgid,
 		strlcpy(a->reqid, id, sizeof(a->reqid));
 	else
 		a->reqid[0] = '\0';
-	a->doc = xml_parse(a->http.body.data, a->http.body.len, &limits, &why);
-	if (a->doc == NULL) {
+	if ((a->doc = answer_parse(a, &why)) == NULL) {
 		fprintf(stderr, "wsmail: the server says %d %s (request %s)\n",
 		    a->http.status, http_reason(a->http.status), a->reqid);
 		code = a->http.status >= 500 || a->http.status == 429 ?
@@ -517,7 +610,7 @@ answer_read(struct session *s, const char *want, int open, const char *msgid,
 	examined = wss_examine(&w, a->doc, &rules);
 	if (w.operation != NULL && (xml_is(w.operation, NS_SOAP11, "Fault") ||
 	    xml_is(w.operation, NS_SOAP12, "Fault")))
-		code = answer_fault(a, w.operation);
+		code = answer_fault(s, a, w.operation);
 	else if (examined == -1 || w.operation == NULL ||
 	    strcmp((const char *)w.operation->name, want) != 0)
 		fprintf(stderr, "wsmail: the answer cannot be used: %s\n",
@@ -535,7 +628,7 @@ answer_read(struct session *s, const char *want, int open, const char *msgid,
 
 /* A fault in words; its detail says which kind of exit it is. */
 static int
-answer_fault(struct answer *a, xmlNodePtr fault)
+answer_fault(struct session *s, struct answer *a, xmlNodePtr fault)
 {
 	xmlNodePtr	 n, d = NULL;
 	char		*text = NULL;
@@ -562,6 +655,7 @@ answer_fault(struct answer *a, xmlNodePtr fault)
 	    auth ? "the login was refused" : "the request was refused", 0);
 	fprintf(stderr, " (request %s)\n", a->reqid);
 	free(text);
+	s->fault = rc != 0 ? rc : ST_BAD;
 	return auth ? EX_NOPERM : rc == ST_TEMPFAIL || a->http.status == 503 ?
 	    EX_TEMPFAIL : rc == ST_NOUSER ? EX_UNAVAILABLE : EX_PROTOCOL;
 }

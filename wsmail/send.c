@@ -15,12 +15,18 @@
 #include "wsmail.h"
 
 #define RCPT_MAX	1000
+#define FILES_MAX	100	/* as wsattach(8) has for a message */
 
 struct draft {
 	struct wsmsg	 m;
 	char		*bcc[RCPT_MAX];
 	size_t		 nbcc;
 	const char	*reply;
+	struct file {
+		const char	*path, *type, *description;
+		char		 upload[ONDEMAND_ID];
+	}		 file[FILES_MAX];
+	size_t		 nfile;
 };
 
 static char	*draft_copy(const char *);
@@ -28,6 +34,7 @@ static int	 draft_options(struct draft *, const char *, int, char **);
 static int	 draft_add(char **, size_t *, const char *);
 static int	 draft_reply(struct session *, struct draft *);
 static int	 draft_body(struct draft *);
+static int	 draft_files(struct session *, struct draft *);
 static int	 send_result(struct answer *);
 static void	 send_refused(xmlNodePtr);
 static void	 draft_free(struct draft *);
@@ -65,8 +72,23 @@ draft_options(struct draft *d, const char *domain, int argc, char **argv)
 {
 	int	 ch, code;
 
-	while ((ch = getopt(argc, argv, "DIb:i:r:s:")) != -1) {
+	while ((ch = getopt(argc, argv, "A:DIN:b:i:r:s:t:")) != -1) {
 		switch (ch) {
+		case 'A':
+			if (d->nfile == FILES_MAX) {
+				fprintf(stderr, "wsmail: more than %d files\n",
+				    FILES_MAX);
+				return EX_USAGE;
+			}
+			d->file[d->nfile++].path = optarg;
+			break;
+		case 'N':
+		case 't':
+			if (d->nfile == 0)
+				usage();
+			*(ch == 'N' ? &d->file[d->nfile - 1].description :
+			    &d->file[d->nfile - 1].type) = optarg;
+			break;
 		case 'D':
 			d->m.flags |= FLAG_DELETE_UNDELIVERABLE;
 			break;
@@ -178,6 +200,30 @@ draft_body(struct draft *d)
 	return 0;
 }
 
+/* Up, each, and named in the message. */
+static int
+draft_files(struct session *s, struct draft *d)
+{
+	struct wbuf	 w = { 0 };
+	const char	*why;
+	size_t		 i;
+	int		 code = 0;
+
+	for (i = 0; code == 0 && i < d->nfile; i++) {
+		if ((code = upload_file(s, d->file[i].path, d->file[i].type,
+		    d->file[i].description, d->file[i].upload)) != 0)
+			break;
+		w.len = 0;
+		wbuf_printf(&w, "<x:AttachmentUpload xmlns:x=\"" NS_WSE2
+		    "\">%s</x:AttachmentUpload>", d->file[i].upload);
+		if (w.error || wsmsg_put_attachment(&d->m, w.data, w.len,
+		    &why) == -1)
+			code = EX_OSERR;
+	}
+	wbuf_free(&w);
+	return code;
+}
+
 int
 message_post(struct session *s, const struct wsmsg *m, char *const *bcc,
     size_t nbcc, struct answer *a)
@@ -286,6 +332,7 @@ cmd_send(struct session *s, int argc, char **argv)
 {
 	struct answer	 a;
 	struct draft	*d;
+	size_t		 i;
 	int		 code;
 
 	if ((d = calloc(1, sizeof(*d))) == NULL ||
@@ -306,9 +353,13 @@ cmd_send(struct session *s, int argc, char **argv)
 		if (d->m.msgid == NULL)
 			code = EX_OSERR;
 	}
+	if (code == 0)
+		code = draft_files(s, d);
 	if (code == 0 && (code = message_post(s, &d->m, d->bcc, d->nbcc,
 	    &a)) == 0) {
-		code = send_result(&a);
+		if ((code = send_result(&a)) == 0)
+			for (i = 0; i < d->nfile; i++)
+				upload_done(d->file[i].upload);
 		answer_free(&a);
 	}
 	draft_free(d);

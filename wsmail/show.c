@@ -12,11 +12,9 @@
 #include "wsmail.h"
 #include "wstime.h"
 
-static int	 package_fetch(struct session *, const char *,
-		    struct package *);
 static void	 show_verdict(const struct package *, FILE *);
-static void	 show_text(const struct package *);
-static void	 show_json(const struct package *);
+static void	 show_text(const struct package *, const struct attached *);
+static void	 show_json(const struct package *, const struct attached *);
 static void	 package_put(const struct package *, struct wbuf *);
 static int	 one_number(int, char **);
 
@@ -58,7 +56,7 @@ package_free(struct package *p)
 	verdict_free(&p->verdict);
 }
 
-static int
+int
 package_fetch(struct session *s, const char *id, struct package *p)
 {
 	const char	*errstr;
@@ -116,7 +114,7 @@ show_verdict(const struct package *p, FILE *f)
 }
 
 static void
-show_text(const struct package *p)
+show_text(const struct package *p, const struct attached *at)
 {
 	char	 when[WSTIME_LEN];
 	size_t	 i;
@@ -142,7 +140,9 @@ show_text(const struct package *p)
 	putchar('\n');
 	if (verdict_good(&p->verdict))
 		show_verdict(p, stdout);
-	if (p->msg.attachments.len > 0)
+	if (at->n > 0)
+		attached_show(p, at);
+	else if (p->msg.attachments.len > 0)
 		printf("Attachments: %zu octets of XML (wsmail save)\n",
 		    p->msg.attachments.len);
 	putchar('\n');
@@ -153,7 +153,7 @@ show_text(const struct package *p)
 }
 
 static void
-show_json(const struct package *p)
+show_json(const struct package *p, const struct attached *at)
 {
 	const struct {
 		const char	*name, *value;
@@ -185,6 +185,8 @@ show_json(const struct package *p)
 		printf(",\"%s\":", text[i].name);
 		out_json_string(stdout, text[i].value);
 	}
+	if (at != NULL && at->n > 0)
+		attached_json(p, at);
 	puts("}");
 }
 
@@ -201,14 +203,18 @@ one_number(int argc, char **argv)
 int
 cmd_show(struct session *s, int argc, char **argv)
 {
+	struct attached	 at;
 	struct package	 p;
 	int		 code, i;
 
 	i = one_number(argc, argv);
 	if ((code = package_fetch(s, argv[i], &p)) != 0)
 		return code;
-	(out_json ? show_json : show_text)(&p);
-	code = verdict_good(&p.verdict) ? 0 : EX_DATAERR;
+	if ((code = attached_read(&p.msg, &at)) == 0) {
+		(out_json ? show_json : show_text)(&p, &at);
+		code = verdict_good(&p.verdict) ? 0 : EX_DATAERR;
+	}
+	attached_free(&at);
 	package_free(&p);
 	return code;
 }
@@ -223,7 +229,7 @@ cmd_verify(struct session *s, int argc, char **argv)
 	if ((code = package_fetch(s, argv[i], &p)) != 0)
 		return code;
 	if (out_json)
-		show_json(&p);
+		show_json(&p, NULL);
 	else
 		show_verdict(&p, stdout);
 	code = verdict_good(&p.verdict) ? 0 : EX_DATAERR;
@@ -303,7 +309,7 @@ verify_file(const struct account *acc, const char *path)
 	if (code != 0)
 		return code;
 	if (out_json)
-		show_json(&p);
+		show_json(&p, NULL);
 	else
 		show_verdict(&p, stdout);
 	code = verdict_good(&p.verdict) ? 0 : EX_DATAERR;

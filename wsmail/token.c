@@ -35,7 +35,7 @@ static int	 token_request(struct wbuf *, const char *domain, X509 *);
 static xmlNodePtr token_found(xmlNodePtr);
 static int	 token_judge(const struct account *, xmlNodePtr,
 		    const char *domain, X509 *, struct saml *);
-static int	 token_keep(const char *path, EVP_PKEY *, X509 *, xmlNodePtr);
+static int	 token_keep(const char *path, const struct token *);
 static int	 token_parse(const char *path, const char *xml, struct saml *);
 
 /* Of no meaning but for the key in it: signed by itself. */
@@ -114,9 +114,43 @@ token_judge(const struct account *acc, xmlNodePtr n, const char *domain,
 	return EX_PROTOCOL;
 }
 
+int
+token_obtain(struct session *s, const char *domain, struct token *t)
+{
+	struct answer	 a;
+	struct wbuf	 w = { 0 };
+	X509		*cert;
+	xmlNodePtr	 n;
+	int		 code;
+
+	memset(t, 0, sizeof(*t));
+	t->key = EVP_EC_gen("P-256");
+	cert = t->key == NULL ? NULL : token_cert(t->key, s->acc->address);
+	if (cert == NULL || token_request(&w, domain, cert) == -1) {
+		fprintf(stderr, "wsmail: a key cannot be made\n");
+		code = EX_SOFTWARE;
+	} else if ((code = call_as(s, &op_token, &w, TOKEN_TIMEOUT, &a)) ==
+	    0) {
+		n = token_found(a.op);
+		w.len = 0;
+		if ((code = token_judge(s->acc, n, domain, cert, &t->saml)) ==
+		    0) {
+			if (xml_c14n(n, &w) == -1 || (t->xml = strndup(
+			    (char *)w.data, w.len)) == NULL)
+				code = EX_OSERR;
+		}
+		answer_free(&a);
+	}
+	wbuf_free(&w);
+	X509_free(cert);
+	if (code != 0)
+		token_free(t);
+	return code;
+}
+
 /* Key, certificate, assertion; never over what is there. */
 static int
-token_keep(const char *path, EVP_PKEY *key, X509 *cert, xmlNodePtr n)
+token_keep(const char *path, const struct token *t)
 {
 	struct wbuf	 w = { 0 };
 	BIO		*bio = BIO_new(BIO_s_mem());
@@ -124,14 +158,15 @@ token_keep(const char *path, EVP_PKEY *key, X509 *cert, xmlNodePtr n)
 	long		 len;
 	int		 code = EX_OSERR;
 
-	if (bio != NULL && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0,
-	    NULL, NULL) == 1 && PEM_write_bio_X509(bio, cert) == 1) {
+	if (bio != NULL && PEM_write_bio_PrivateKey(bio, t->key, NULL, NULL,
+	    0, NULL, NULL) == 1 && PEM_write_bio_X509(bio, t->saml.holder) ==
+	    1) {
 		len = BIO_get_mem_data(bio, &pem);
 		wbuf_raw(&w, pem, (size_t)len);
 		explicit_bzero(pem, (size_t)len);
-		if (xml_c14n(n, &w) == 0)
-			code = 0;
+		wbuf_puts(&w, t->xml);
 		wbuf_u8(&w, '\n');
+		code = 0;
 	}
 	BIO_free(bio);
 	if (code == 0 && (w.error || mailfile_write(path, w.data, w.len) ==
@@ -146,13 +181,8 @@ token_keep(const char *path, EVP_PKEY *key, X509 *cert, xmlNodePtr n)
 int
 cmd_token(struct session *s, int argc, char **argv)
 {
-	struct answer	 a;
-	struct saml	 t = { .id = NULL };
-	struct wbuf	 w = { 0 };
+	struct token	 t;
 	char		 domain[ADDR_DOMAIN_MAX + 1], until[WSTIME_LEN];
-	EVP_PKEY	*key;
-	X509		*cert;
-	xmlNodePtr	 n;
 	int		 code;
 
 	while (getopt(argc, argv, "") != -1)
@@ -165,24 +195,12 @@ cmd_token(struct session *s, int argc, char **argv)
 		    argv[optind]);
 		return EX_USAGE;
 	}
-	key = EVP_EC_gen("P-256");
-	cert = key == NULL ? NULL : token_cert(key, s->acc->address);
-	if (cert == NULL || token_request(&w, domain, cert) == -1) {
-		fprintf(stderr, "wsmail: a key cannot be made\n");
-		code = EX_SOFTWARE;
-	} else if ((code = call_as(s, &op_token, &w, TOKEN_TIMEOUT, &a)) ==
-	    0) {
-		n = token_found(a.op);
-		if ((code = token_judge(s->acc, n, domain, cert, &t)) == 0 &&
-		    (code = token_keep(argv[optind + 1], key, cert, n)) == 0)
-			printf("for %s, until %s\n", domain,
-			    wstime_format(t.until, until, sizeof(until)));
-		saml_free(&t);
-		answer_free(&a);
-	}
-	wbuf_free(&w);
-	X509_free(cert);
-	EVP_PKEY_free(key);
+	if ((code = token_obtain(s, domain, &t)) != 0)
+		return code;
+	if ((code = token_keep(argv[optind + 1], &t)) == 0)
+		printf("for %s, until %s\n", domain,
+		    wstime_format(t.saml.until, until, sizeof(until)));
+	token_free(&t);
 	return code;
 }
 
@@ -259,4 +277,41 @@ token_free(struct token *t)
 	free(t->xml);
 	EVP_PKEY_free(t->key);
 	memset(t, 0, sizeof(*t));
+}
+
+/* --- at another domain's server -------------------------------------------- */
+
+int
+away_open(struct away *w, const struct account *acc, const char *where)
+{
+	int	 code;
+
+	w->acc = *acc;
+	w->acc.auth = AUTH_TOKEN;
+	w->acc.host = w->acc.port = NULL;
+	/* What matters of it to a connection is the domain. */
+	snprintf(w->name, sizeof(w->name), "postmaster@%s",
+	    w->t.saml.audience);
+	w->acc.address = w->name;
+	if (where != NULL && rc_server(&w->acc, where) == -1) {
+		fprintf(stderr, "wsmail: -H %s: expected host:port\n", where);
+		code = EX_USAGE;
+	} else if ((code = session_open(&w->s, &w->acc)) == 0) {
+		w->s.token = &w->t;
+		w->s.key = w->t.key;
+		return 0;
+	}
+	away_close(w);
+	return code;
+}
+
+void
+away_close(struct away *w)
+{
+	w->s.key = NULL;
+	session_close(&w->s);
+	free(w->acc.host);
+	free(w->acc.port);
+	token_free(&w->t);
+	memset(w, 0, sizeof(*w));
 }

@@ -18,12 +18,14 @@ static const struct command {
 	int		(*fn)(struct session *, int, char **);
 	const char	*args;
 } commands[] = {
+	{ "attach",	cmd_attach,	"list | show id | grant id address ... | revoke id address ... | expire id time|never | withdraw id | update id file" },
 	{ "delete",	cmd_delete,	"id ..." },
 	{ "extension",	cmd_extension,	"identifier [method [name=text ...]]" },
+	{ "fetch",	cmd_fetch,	"[-H host:port] [-o file|directory] [-v version|newest] id [number|name ...]" },
 	{ "im",		cmd_im,		"[-D] [address ...]" },
 	{ "list",	cmd_list,	"[-b before] [-c change] [-n count] [-s since]" },
 	{ "save",	cmd_save,	"id file" },
-	{ "send",	cmd_send,	"[-DI] [-b bcc] [-i message-id] [-r id] [-s subject] [recipient ...]" },
+	{ "send",	cmd_send,	"[-DI] [-A file [-N description] [-t type]] [-b bcc] [-i message-id] [-r id] [-s subject] [recipient ...]" },
 	{ "show",	cmd_show,	"id" },
 	{ "token",	cmd_token,	"domain file" },
 	{ "verify",	cmd_verify,	"id | -f file" },
@@ -101,34 +103,14 @@ static int
 run_token(const struct account *acc, const char *path, const char *where,
     const struct command *c, int argc, char **argv)
 {
-	struct account	 a = *acc;
-	struct session	 s;
-	struct token	 t;
-	char		 name[ADDR_MAX + 1];
+	struct away	 w = { .name = "" };
 	int		 code;
 
-	if ((code = token_load(path, &t)) != 0)
-		return code;
-	a.auth = AUTH_TOKEN;
-	a.host = a.port = NULL;
-	/* What matters of it to a connection is the domain. */
-	snprintf(name, sizeof(name), "postmaster@%s", t.saml.audience);
-	a.address = name;
-	if (where != NULL && rc_server(&a, where) == -1) {
-		fprintf(stderr, "wsmail: -H %s: expected host:port\n", where);
-		code = EX_USAGE;
-	} else if ((code = session_open(&s, &a)) == 0) {
-		s.token = &t;
-		s.key = t.key;
-		code = c->fn(&s, argc, argv);
-		s.key = NULL;
-		session_close(&s);
+	if ((code = token_load(path, &w.t)) == 0 &&
+	    (code = away_open(&w, acc, where)) == 0) {
+		code = c->fn(&w.s, argc, argv);
+		away_close(&w);
 	}
-	if (where != NULL) {
-		free(a.host);
-		free(a.port);
-	}
-	token_free(&t);
 	return code;
 }
 

@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 
+#include "addr.h"
 #include "http.h"
+#include "ondemand.h"
 #include "pki.h"
 #include "saml.h"
 #include "wire.h"
@@ -62,6 +64,13 @@ struct token {
 	char		*xml;		/* the assertion, canonical */
 	EVP_PKEY	*key;
 };
+/*
+ * Our server vouches for us towards this domain, for a key made for it.  0,
+ * or a code after an error was printed.
+ */
+struct session;
+int		 token_obtain(struct session *, const char *domain,
+		    struct token *);
 /* From a file of `wsmail token`.  0, or a code after an error was printed. */
 int		 token_load(const char *path, struct token *);
 void		 token_free(struct token *);
@@ -79,6 +88,7 @@ struct session {
 	STACK_OF(X509)	*chain;		/* of cert */
 	EVP_PKEY	*key;
 	const struct token *token;	/* AUTH_TOKEN */
+	int64_t		 fault;		/* ResponseCode of the last call's, or 0 */
 };
 struct op {
 	const char	*ns, *name, *action;
@@ -105,10 +115,31 @@ int		 call(struct session *, const char *ns, const char *op,
 int		 call_as(struct session *, const struct op *,
 		    const struct wbuf *content, unsigned int timeout,
 		    struct answer *);
+/*
+ * An operation of NS_WSE2 as an MTOM package: so comes the answer's Data.
+ * data, if there is any, is the last child, Data.
+ */
+int		 call_octets(struct session *, const char *op,
+		    const struct wbuf *content, const void *data, size_t len,
+		    unsigned int timeout, struct answer *);
 void		 answer_free(struct answer *);
 /* Text of a child element of the answer, "" when absent; caller frees. */
 char		*answer_text(xmlNodePtr, const char *name);
 int64_t		 answer_int(xmlNodePtr, const char *name, int64_t def);
+
+/*
+ * At another domain's server, which is found as the own one is, or at where:
+ * with the token w->t, which it takes.  0, or a code after an error.
+ */
+struct away {
+	struct token	 t;
+	struct account	 acc;
+	struct session	 s;
+	char		 name[ADDR_MAX + 1];
+};
+int		 away_open(struct away *w, const struct account *,
+		    const char *where);
+void		 away_close(struct away *);
 
 /* verify.c: who signed a message, and what that is worth. */
 /*
@@ -141,6 +172,9 @@ struct package {
 /* 0, or a sysexits code after an error was printed. */
 int		 package_read(const struct account *, xmlNodePtr,
 		    struct package *);
+/* The same of the message with that number, as a user gives it. */
+int		 package_fetch(struct session *, const char *,
+		    struct package *);
 void		 package_free(struct package *);
 
 /* send.c */
@@ -150,6 +184,52 @@ void		 package_free(struct package *);
  */
 int		 message_post(struct session *, const struct wsmsg *,
 		    char *const *bcc, size_t nbcc, struct answer *);
+
+/* attached.c: what a message has on demand. */
+struct attached {
+	struct ondemand	*at;
+	size_t		 n;
+};
+/* 0, or a code after an error was printed. */
+int		 attached_read(const struct wsmsg *, struct attached *);
+void		 attached_free(struct attached *);
+/* Check REFOWNER: it is with the domain of the sender, who signed: 1 or 0. */
+int		 attached_is_own(const struct package *,
+		    const struct ondemand *);
+void		 attached_show(const struct package *, const struct attached *);
+void		 attached_json(const struct package *, const struct attached *);
+
+/* upload.c */
+/*
+ * Has the file on the server, where an earlier try may have brought a part
+ * of it, and gives its upload.  0, or a code after an error was printed.
+ */
+int		 upload_file(struct session *, const char *path,
+		    const char *type, const char *description,
+		    char id[ONDEMAND_ID]);
+/* A message has it: nothing is to be gone on with. */
+void		 upload_done(const char id[ONDEMAND_ID]);
+
+/* transfer.c: what uploads and fetches share. */
+struct progress {
+	const char	*what;
+	uint64_t	 size;
+	int64_t		 begun, shown;	/* ms */
+	uint64_t	 from;		/* octets that were there */
+	int		 on;
+};
+void		 progress_start(struct progress *, const char *what,
+		    uint64_t size, uint64_t from);
+void		 progress_show(struct progress *, uint64_t octets);
+void		 progress_end(struct progress *);
+/*
+ * After a call that failed: 1, when it may be tried again, after a while
+ * that grows with *tries; 0: not, or not any more.
+ */
+int		 transfer_again(const struct session *, int code,
+		    unsigned int *tries);
+/* A file's name of what the network says is one: never a path; size octets. */
+void		 transfer_name(char *, size_t, const char *);
 
 /* extension.c */
 /* <method xmlns=ns> with an element for each name=text, whose = is lost. */
@@ -170,7 +250,9 @@ void		 out_json_string(FILE *, const char *);
 
 /* The commands; each returns a sysexits code. */
 int		 cmd_send(struct session *, int, char **);
+int		 cmd_attach(struct session *, int, char **);
 int		 cmd_extension(struct session *, int, char **);
+int		 cmd_fetch(struct session *, int, char **);
 int		 cmd_im(struct session *, int, char **);
 int		 cmd_list(struct session *, int, char **);
 int		 cmd_show(struct session *, int, char **);

@@ -9,7 +9,7 @@
  * owner's hands; soap_mailbox.c, soap_params.c, soap_ext.c the other
  * operations; soap_reply.c and soap_fault.c what is answered;
  * soap_relay.c mail going out to a peer; soap_bounce.c notices;
- * soap_certs.c the certificates; soap_mime.c media types and MTOM.
+ * soap_certs.c the certificates.
  */
 #ifndef SOAP_H
 #define SOAP_H
@@ -18,6 +18,7 @@
 
 #include "addr.h"
 #include "idtree.h"
+#include "mime.h"
 #include "msg_attach.h"
 #include "msg_http.h"
 #include "msg_keys.h"
@@ -166,29 +167,6 @@ void	 certs_learn(struct soap *, const struct wss *);
 int	 certs_acquainted(struct soap *, const char *from, const char *to);
 void	 certs_met(struct soap *, const char *from, const char *to);
 void	 certs_forgotten(struct soap *, const char *from, const char *to);
-
-/* --- soap_mime.c --- */
-struct mime_part {
-	char		*cid;
-	const uint8_t	*data;
-	size_t		 len;
-	int		 used;
-};
-struct mime {
-	int		 soap12;
-	char		*action;	/* action parameter, or NULL */
-	int		 is_package;
-	const uint8_t	*root;		/* the envelope */
-	size_t		 root_len;
-	struct mime_part part[32];	/* all others */
-	size_t		 nparts;
-};
-/* 0, or -1 with *why; points into body. */
-int	 mime_read(struct mime *, const char *content_type, const uint8_t *body,
-	    size_t, const char **why);
-void	 mime_free(struct mime *);
-/* Puts the parts where xop:Include stands.  0 or -1 with *why. */
-int	 mime_resolve(struct mime *, xmlDocPtr, const char **why);
 
 /* --- soap_request.c --- */
 int	 request_new(struct soap *, struct chan *, struct imsg *);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Media types, and the package in which a client with MTOM switched on sends
- * an envelope (XOP 1.0, RFC 2387, RFC 2046 section 5.1).  Called by
- * soap_request.c and soap_answer.c.
+ * an envelope (XOP 1.0, RFC 2387, RFC 2046 section 5.1).  Called by soap and
+ * wsmail.
  *
  * xop:Include is replaced by the part's content in base64 before anything
  * is judged: a signature is over the reconstituted infoset (XOP 1.0 section
@@ -13,7 +13,8 @@
 #include <ctype.h>
 #include <strings.h>
 
-#include "soap.h"
+#include "mime.h"
+#include "wsemail.h"
 
 #define MIME_BOUNDARY	70		/* RFC 2046 section 5.1.1 */
 #define MIME_VALUE	1024
