@@ -7,6 +7,10 @@
 
 #include "wire.h"
 
+/* A larger one is mail: of it only what is there is wiped. */
+#define WBUF_WIPE	(1U << 20)
+
+static size_t	 wbuf_dirty(const struct wbuf *);
 static int	 wbuf_grow(struct wbuf *, size_t);
 static const uint8_t *rbuf_take(struct rbuf *, size_t);
 
@@ -16,10 +20,16 @@ wbuf_init(struct wbuf *b)
 	memset(b, 0, sizeof(*b));
 }
 
+static size_t
+wbuf_dirty(const struct wbuf *b)
+{
+	return b->cap <= WBUF_WIPE ? b->cap : b->len;
+}
+
 void
 wbuf_free(struct wbuf *b)
 {
-	freezero(b->data, b->cap);
+	freezero(b->data, wbuf_dirty(b));
 	wbuf_init(b);
 }
 
@@ -50,10 +60,13 @@ wbuf_grow(struct wbuf *b, size_t n)
 	}
 	for (cap = b->cap == 0 ? 256 : b->cap; cap - b->len < n; cap *= 2)
 		;
-	if ((p = recallocarray(b->data, b->cap, cap, 1)) == NULL) {
+	if ((p = cap <= WBUF_WIPE ? calloc(1, cap) : malloc(cap)) == NULL) {
 		b->error = ENOMEM;
 		return -1;
 	}
+	if (b->len > 0)
+		memcpy(p, b->data, b->len);
+	freezero(b->data, wbuf_dirty(b));
 	b->data = p;
 	b->cap = cap;
 	return 0;

@@ -14,7 +14,7 @@ static void	 put_escaped(struct wbuf *, const char *, const char *,
 		    const char *(*)(int));
 static const char *escape_text(int);
 static const char *escape_attr(int);
-static int	 base64_value(int);
+static const char *base64_groups(const char *, uint8_t *, size_t *);
 static size_t	 utf8_char(const uint8_t *, size_t, uint32_t *);
 
 static const char *
@@ -106,20 +106,33 @@ xml_put_base64(struct wbuf *w, const uint8_t *p, size_t len)
 	}
 }
 
-static int
-base64_value(int c)
+/* Value of each digit and 1 more, 0: none. */
+static const uint8_t base64_digit[256] = {
+	['A'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
+	19, 20, 21, 22, 23, 24, 25, 26,
+	['a'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42,
+	43, 44, 45, 46, 47, 48, 49, 50, 51, 52,
+	['0'] = 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, ['+'] = 63, ['/'] = 64,
+};
+
+/* Groups of four digits and nothing else, as far as they go. */
+static const char *
+base64_groups(const char *s, uint8_t *out, size_t *n)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	if (c == '/')
-		return 63;
-	return -1;
+	const uint8_t	*p = (const uint8_t *)s;
+	uint8_t		 a, b, c, d;
+	uint32_t	 v;
+
+	while ((a = base64_digit[p[0]]) != 0 && (b = base64_digit[p[1]]) != 0 &&
+	    (c = base64_digit[p[2]]) != 0 && (d = base64_digit[p[3]]) != 0) {
+		v = (uint32_t)(a - 1) << 18 | (uint32_t)(b - 1) << 12 |
+		    (uint32_t)(c - 1) << 6 | (uint32_t)(d - 1);
+		out[(*n)++] = (uint8_t)(v >> 16);
+		out[(*n)++] = v >> 8 & 0xff;
+		out[(*n)++] = v & 0xff;
+		p += 4;
+	}
+	return (const char *)p;
 }
 
 /*
@@ -136,10 +149,10 @@ xml_base64(const char *s, size_t *len)
 
 	if ((out = malloc(strlen(s) / 4 * 3 + 4)) == NULL)
 		return NULL;
-	for (; *s != '\0'; s++) {
+	for (s = base64_groups(s, out, &n); *s != '\0'; s++) {
 		if (*s == ' ' || *s == '\t' || *s == '\n' || *s == '\r')
 			continue;
-		d = *s == '=' ? 0 : base64_value((unsigned char)*s);
+		d = *s == '=' ? 0 : base64_digit[(unsigned char)*s] - 1;
 		if (d == -1 || (pad > 0 && *s != '=') || (pad += *s == '=') > 2)
 			goto err;
 		v = v << 6 | (uint32_t)d;

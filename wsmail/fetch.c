@@ -489,8 +489,12 @@ fetch_one(struct fetch *f)
 			fprintf(stderr, "wsmail: %s: there is a version %u "
 			    "(-v newest)\n", f->path, f->newest);
 	}
-	if (f->fd != -1)
+	if (f->fd != -1) {
 		close(f->fd);
+		/* Of nothing there is nothing to go on with. */
+		if (code != 0 && f->offset == 0)
+			(void)unlink(f->part);
+	}
 	f->fd = -1;
 	EVP_MD_CTX_free(f->md);
 	f->md = NULL;
