@@ -9,8 +9,8 @@
 
 #define TEXT_MAX	1024
 
-static int	 attach_ids_get(struct rbuf *, struct name_req *);
-static int	 attach_rcpts_get(struct rbuf *, struct name_req *);
+static void	 attach_ids_get(struct rbuf *, struct name_req *);
+static void	 attach_rcpts_get(struct rbuf *, struct name_req *);
 static void	 show_rest_put(struct wbuf *, const struct show_result *);
 static void	 show_rest_get(struct rbuf *, struct show_result *);
 static void	*attach_array(struct rbuf *, uint32_t *, size_t, size_t);
@@ -233,7 +233,7 @@ name_req_put(struct wbuf *b, const struct name_req *q)
 		wbuf_str(b, q->rcpt[i]);
 }
 
-static int
+static void
 attach_ids_get(struct rbuf *r, struct name_req *q)
 {
 	uint32_t	 i;
@@ -242,19 +242,16 @@ attach_ids_get(struct rbuf *r, struct name_req *q)
 	    sizeof(*q->upload));
 	for (i = 0; i < q->nuploads; i++)
 		rbuf_raw(r, q->upload[i], ATTACH_ID);
-	return r->error == 0 ? 0 : -1;
 }
 
-static int
+static void
 attach_rcpts_get(struct rbuf *r, struct name_req *q)
 {
 	uint32_t	 i;
 
 	q->rcpt = attach_array(r, &q->nrcpt, 4, sizeof(*q->rcpt));
 	for (i = 0; i < q->nrcpt; i++)
-		if ((q->rcpt[i] = rbuf_str(r, ADDR_MAX)) == NULL)
-			return -1;
-	return r->error == 0 ? 0 : -1;
+		q->rcpt[i] = rbuf_str(r, ADDR_MAX);
 }
 
 int
@@ -263,8 +260,9 @@ name_req_get(struct rbuf *r, struct name_req *q)
 	memset(q, 0, sizeof(*q));
 	q->owner = rbuf_str(r, ADDR_MAX);
 	q->msgid = rbuf_str(r, ATTACH_MSGID_MAX);
-	if (attach_ids_get(r, q) == 0 && attach_rcpts_get(r, q) == 0 &&
-	    rbuf_end(r) == 0)
+	attach_ids_get(r, q);
+	attach_rcpts_get(r, q);
+	if (rbuf_end(r) == 0)
 		return 0;
 	name_req_free(q);
 	return -1;
@@ -530,8 +528,7 @@ show_result_put(struct wbuf *b, const struct show_result *p)
 	wbuf_u32(b, p->code);
 	wbuf_str(b, p->text);
 	wbuf_u32(b, p->found);
-	if (p->found)
-		show_rest_put(b, p);
+	show_rest_put(b, p);
 }
 
 int
@@ -540,8 +537,8 @@ show_result_get(struct rbuf *r, struct show_result *p)
 	memset(p, 0, sizeof(*p));
 	p->code = rbuf_u32(r);
 	p->text = rbuf_str(r, TEXT_MAX);
-	if ((p->found = rbuf_u32(r)) != 0)
-		show_rest_get(r, p);
+	p->found = rbuf_u32(r);
+	show_rest_get(r, p);
 	if (rbuf_end(r) == 0)
 		return 0;
 	show_result_free(p);

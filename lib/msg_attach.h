@@ -185,7 +185,7 @@ struct attach_fetch {
 struct show_result {
 	uint32_t	 code;
 	char		*text;
-	uint32_t	 found;		/* 0: what follows is absent */
+	uint32_t	 found;		/* 0: what follows says nothing */
 	struct attach_info info;
 	uint32_t	 nversions;	/* all that are kept */
 	struct attach_version *version;

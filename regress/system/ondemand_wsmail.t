@@ -110,29 +110,31 @@ up_octets() {	# so many are there
 	[ "$(ctl capricorn -o json show stats 2>/dev/null | tr '{' '\n' |
 	    sed -n 's/.*"attach_received_octets".*"value":\([0-9]*\).*/\1/p')" -gt "$1" ]
 }
-mail carol@capricorn send -A large -s large bob@scorpio.test <empty >out 2>&1 &
+wsmail -f capricorn/carol.rc send -A large -s large bob@scorpio.test \
+    <empty >out 2>&1 &
 pid=$!
 ok "an upload goes on" wait_until 20 up_octets 8000000
 kill -9 $pid
 wait $pid 2>/dev/null
 is "$(ls "$HOME/.wsmail-uploads" | wc -l)" 1 "one is left to go on with"
-mail carol@capricorn send -A large -s large bob@scorpio.test <empty >out 2>&1 &
+wsmail -f capricorn/carol.rc send -A large -s large bob@scorpio.test \
+    <empty >out 2>&1 &
 pid=$!
 ok "it goes on" wait_until 20 up_octets 16000000
 kill -9 "$(inst_pid capricorn attach)" "$(inst_pid capricorn frontend)" 2>/dev/null
 ok "whatever dies" wait $pid
-cat out | t_diag
+t_diag out
 ok "it comes" wait_until 20 came bob@scorpio large
 n=$(newest bob@scorpio)
 size() { [ "$(stat -c %s down/.wsmail-*.part 2>/dev/null || echo 0)" -gt "$1" ]; }
 # shellcheck disable=SC2086
-mail bob@scorpio fetch $there -o down "$n" >out 2>&1 &
+wsmail -f scorpio/bob.rc fetch $there -o down "$n" >out 2>&1 &
 pid=$!
 ok "a fetch goes on" wait_until 20 size 8000000
 kill -9 $pid
 wait $pid 2>/dev/null
 # shellcheck disable=SC2086
-mail bob@scorpio fetch $there -o down "$n" >out 2>&1 &
+wsmail -f scorpio/bob.rc fetch $there -o down "$n" >out 2>&1 &
 pid=$!
 ok "and on" wait_until 20 size 16000000
 kill -9 "$(inst_pid capricorn attach)"
@@ -145,7 +147,7 @@ is "$(ls -A down | grep -c part)" 0 "without a part"
 # A part that is not what it should be is found out.
 rm down/large
 # shellcheck disable=SC2086
-mail bob@scorpio fetch $there -o down "$n" >out 2>&1 &
+wsmail -f scorpio/bob.rc fetch $there -o down "$n" >out 2>&1 &
 pid=$!
 wait_until 20 size 4000000
 kill -9 $pid

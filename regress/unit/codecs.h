@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "addr.h"
+#include "msg_attach.h"
 #include "msg_http.h"
 #include "msg_keys.h"
 #include "msg_local.h"
@@ -247,6 +248,106 @@ struct words {
 };
 static const struct field d_proc_listen[] = {
 	F_STR(words, a, PROC_STR), F_STR(words, b, PROC_STR), F_END
+};
+
+/* --- msg_attach.h --------------------------------------------------------- */
+
+#define A_TEXT	1024
+static const struct field d_upload_begin[] = {
+	F_STR(upload_begin, owner, ADDR_MAX),
+	F_STR(upload_begin, name, ATTACH_NAME_MAX),
+	F_STR(upload_begin, type, ATTACH_TYPE_MAX),
+	F_STR(upload_begin, description, ATTACH_DESC_MAX),
+	F_I64(upload_begin, size), F_U32(upload_begin, has_digest),
+	F_RAW(upload_begin, digest), F_END
+};
+static const struct field d_upload_req[] = {
+	F_STR(upload_req, owner, ADDR_MAX), F_RAW(upload_req, id),
+	F_I64(upload_req, offset), F_RAW(upload_req, digest), F_END
+};
+static const struct field d_upload_result[] = {
+	F_U32(upload_result, code), F_STR(upload_result, text, A_TEXT),
+	F_RAW(upload_result, id), F_I64(upload_result, offset),
+	F_I64(upload_result, size), F_U32(upload_result, complete), F_END
+};
+static const struct field d_attach_info[] = {
+	F_RAW(attach_info, id), F_STR(attach_info, name, ATTACH_NAME_MAX),
+	F_STR(attach_info, type, ATTACH_TYPE_MAX),
+	F_STR(attach_info, description, ATTACH_DESC_MAX),
+	F_STR(attach_info, msgid, ATTACH_MSGID_MAX),
+	F_I64(attach_info, created), F_I64(attach_info, expiry),
+	F_I64(attach_info, withdrawn), F_U32(attach_info, version),
+	F_I64(attach_info, size), F_RAW(attach_info, digest),
+	F_U32(attach_info, nrcpt), F_I64(attach_info, fetches), F_END
+};
+static const struct field d_attach_id[] = {
+	{ .kind = RAW, .off = 0, .size = ATTACH_ID }, F_END
+};
+static const struct field d_attach_addr[] = {
+	{ .kind = STR, .off = 0, .max = ADDR_MAX }, F_END
+};
+static const struct field d_name_req[] = {
+	F_STR(name_req, owner, ADDR_MAX),
+	F_STR(name_req, msgid, ATTACH_MSGID_MAX),
+	F_LIST(name_req, upload, nuploads, d_attach_id),
+	F_LIST(name_req, rcpt, nrcpt, d_attach_addr), F_END
+};
+static const struct field d_attach_list[] = {
+	F_U32(attach_list, code), F_STR(attach_list, text, A_TEXT),
+	F_U32(attach_list, more), F_LIST(attach_list, info, n, d_attach_info),
+	F_END
+};
+static const struct field d_fetch_req[] = {
+	F_STR(fetch_req, principal, ADDR_MAX), F_RAW(fetch_req, id),
+	F_U32(fetch_req, version), F_I64(fetch_req, offset),
+	F_I64(fetch_req, length), F_END
+};
+static const struct field d_fetch_result[] = {
+	F_U32(fetch_result, code), F_STR(fetch_result, text, A_TEXT),
+	F_U32(fetch_result, version), F_U32(fetch_result, newest),
+	F_I64(fetch_result, size), F_I64(fetch_result, offset),
+	F_I64(fetch_result, length), F_RAW(fetch_result, digest), F_END
+};
+static const struct field d_attach_list_req[] = {
+	F_STR(attach_list_req, owner, ADDR_MAX),
+	F_RAW(attach_list_req, before), F_U32(attach_list_req, limit), F_END
+};
+static const struct field d_show_req[] = {
+	F_STR(show_req, owner, ADDR_MAX), F_RAW(show_req, id),
+	F_STR(show_req, after, ADDR_MAX), F_I64(show_req, before),
+	F_U32(show_req, limit), F_END
+};
+static const struct field d_attach_version[] = {
+	F_U32(attach_version, number), F_I64(attach_version, size),
+	F_I64(attach_version, time), F_RAW(attach_version, digest), F_END
+};
+static const struct field d_attach_rcpt[] = {
+	F_STR(attach_rcpt, addr, ADDR_MAX), F_STR(attach_rcpt, domain, ADDR_MAX),
+	F_I64(attach_rcpt, added), F_I64(attach_rcpt, fetches),
+	F_I64(attach_rcpt, last), F_END
+};
+static const struct field d_attach_fetch[] = {
+	F_I64(attach_fetch, seq), F_STR(attach_fetch, addr, ADDR_MAX),
+	F_U32(attach_fetch, version), F_I64(attach_fetch, time), F_END
+};
+static const struct field d_show_result[] = {
+	F_U32(show_result, code), F_STR(show_result, text, A_TEXT),
+	F_U32(show_result, found),
+	F_SUB(show_result, info, d_attach_info),
+	F_LIST(show_result, version, nversions, d_attach_version),
+	F_LIST(show_result, rcpt, nrcpt, d_attach_rcpt),
+	F_U32(show_result, more_rcpt),
+	F_LIST(show_result, fetch, nfetches, d_attach_fetch),
+	F_U32(show_result, more_fetches), F_END
+};
+static const struct field d_attach_change[] = {
+	F_STR(attach_change, owner, ADDR_MAX), F_RAW(attach_change, id),
+	F_STR(attach_change, addr, ADDR_MAX), F_I64(attach_change, when),
+	F_RAW(attach_change, upload), F_END
+};
+static const struct field d_change_result[] = {
+	F_U32(change_result, code), F_STR(change_result, text, A_TEXT),
+	F_U32(change_result, version), F_END
 };
 
 /* --- msg_plug.h ----------------------------------------------------------- */

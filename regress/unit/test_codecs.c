@@ -648,6 +648,19 @@ PAIR(proc_listen, words, a, b)
 PAIR(proc_log, two, a, b)
 FULL(proc_ready)
 PART(mail_facts)
+PART(attach_info)
+FULL(upload_begin)
+FULL(upload_req)
+FULL(upload_result)
+FULL(name_req)
+FULL(attach_list)
+FULL(fetch_req)
+FULL(fetch_result)
+FULL(attach_list_req)
+FULL(show_req)
+FULL(show_result)
+FULL(attach_change)
+FULL(change_result)
 FULL(submit)
 FULL(submit_result)
 FULL(relay_job)
@@ -752,6 +765,19 @@ static const struct codec codecs[] = {
 	CODEC_FLAT(replay), CODEC_FULL(mail_facts), CODEC_FULL(submit),
 	CODEC_FULL(submit_result), CODEC_FULL(relay_job),
 	CODEC_FULL(relay_done), CODEC_FULL(bounce_job),
+	CODEC_FULL(attach_info),
+	CODEC_FULL(upload_begin),
+	CODEC_FULL(upload_req),
+	CODEC_FULL(upload_result),
+	CODEC_FULL(name_req),
+	CODEC_FULL(attach_list),
+	CODEC_FULL(fetch_req),
+	CODEC_FULL(fetch_result),
+	CODEC_FULL(attach_list_req),
+	CODEC_FULL(show_req),
+	CODEC_FULL(show_result),
+	CODEC_FULL(attach_change),
+	CODEC_FULL(change_result),
 	CODEC_FULL(plug_about), CODEC_FULL(plug_table), CODEC_FULL(plug_call),
 	CODEC_FULL(plug_verdict), CODEC_FULL(plug_mail),
 	CODEC_FULL(plug_mail_result),
