@@ -29,8 +29,8 @@ ask() {
 		"$prover" -s -W SelectMaxLComplexAvoidPosPred \
 		    --cpu-limit="$HORN_SECONDS" p 2>&1
 		;;
-	*)	"$prover" -TPTP -Select=2 -PGiven=0 -PProblem=0 \
-		    -TimeLimit="$HORN_SECONDS" p 2>&1
+	*)	"$prover" -TPTP -Select=1 -Sorts=0 -Splits=0 -PGiven=0 \
+		    -PProblem=0 -TimeLimit="$HORN_SECONDS" p 2>&1
 		;;
 	esac >out
 	case $(grep -E 'SZS status|SPASS beiseite' out) in
