@@ -15,7 +15,8 @@ tmp=$(mktemp -d "${TMPDIR:-/tmp}/ws-pv.XXXXXXXX") || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 failed=0
-checks=$(sed -n 's/^(\*\([A-Z_]*\)\*).*/\1/p' "$dir/attach.pv" | sort -u)
+checks=$(sed -n 's/^(\*\([A-Z_0-9]*\)\*).*/\1/p' "$dir/attach.pv" |
+    grep -vxE 'T[0-9]+|I[0-9]|SEC|CACHE' | sort -u)
 
 # $1 scene, $2 query, $3 checks that are off: the model with that.
 variant() {
