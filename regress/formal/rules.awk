@@ -14,6 +14,8 @@ NF { text = text " " $0 }
 /\.[ \t]*$/ { rule(text); text = "" }
 
 END {
+	if (failed)
+		exit 1
 	if (text ~ /[^ \t]/)
 		die("a rule without its end: " text)
 }
