@@ -5,7 +5,11 @@
 #	make demo, demo-stop	two domains on this machine; ends them
 #	make regress [T=unit]	the tests, or those below regress/unit
 #	make soak [MINUTES=3]	load and faults for so long, an exact ledger
+<<<<<<< HEAD
 #	make bench		latencies, and under which conditions
+=======
+#	make formal		the protocol's models, by the provers that are there
+>>>>>>> f1
 #	make fuzz [SECONDS=20]	libFuzzer on each target for so long (clang)
 #	make lint		what CI asks of the sources and the manuals
 #	make install [DESTDIR=], uninstall, dist, clean
@@ -75,6 +79,11 @@ bench: deps
 	@cd regress/system && $(MAKE) all
 	@for b in regress/bench/*.sh; do sh regress/run.sh $$b || exit 1; done
 
+# The model for eprover is among the tests, too; those for ProVerif and Coq,
+# which most machines lack, are not.
+formal:
+	@sh regress/formal/formal.sh
+
 fuzz:
 	@cd regress/fuzz && $(MAKE) all
 	@SECONDS_EACH=$(SECONDS) sh regress/fuzz/fuzz.sh
@@ -110,5 +119,9 @@ clean:
 	    exit 1; done
 	rm -f .flags .depend.mk
 
+<<<<<<< HEAD
 .PHONY: all have-packages deps demo demo-stop regress soak bench fuzz lint install uninstall \
+=======
+.PHONY: all have-packages deps demo demo-stop regress soak formal fuzz lint install uninstall \
+>>>>>>> f1
 	dist clean $(SUBDIRS) $(TESTDIRS)

@@ -239,14 +239,16 @@ fetch_octets(struct fetch *f)
 }
 
 /*
- * Check UBIND: it is what was asked for, of the same version and size as all
- * before it, and of the first version what the message says.
+ * Checks UBIND and FULLNAME: it is what was asked for, and for us, of the same
+ * version and size as all before it, and of the first version what the
+ * message says.
  */
 static int
 fetch_judge(struct fetch *f)
 {
 	char	*id = answer_text(f->a.op, "Attachment");
 	char	*digest = answer_text(f->a.op, "Digest");
+	char	*rcpt = answer_text(f->a.op, "Recipient");
 	int64_t	 version = answer_int(f->a.op, "Version", -1);
 	int64_t	 newest = answer_int(f->a.op, "Newest", -1);
 	int64_t	 size = answer_int(f->a.op, "Size", -1);
@@ -254,7 +256,8 @@ fetch_judge(struct fetch *f)
 	uint8_t	 d[32];
 	int	 ok;
 
-	ok = strcmp(id, f->o->id) == 0 && ondemand_digest(digest, d) == 0 &&
+	ok = strcmp(id, f->o->id) == 0 &&
+	    strcmp(rcpt, f->home->acc->address) == 0 && ondemand_digest(digest, d) == 0 &&
 	    version >= 1 && version <= UINT32_MAX && newest >= version &&
 	    newest <= UINT32_MAX && size >= 0 && offset >= 0 &&
 	    (uint64_t)offset == f->offset &&
@@ -268,6 +271,7 @@ fetch_judge(struct fetch *f)
 		    f->size && memcmp(d, f->digest, sizeof(d)) == 0;
 	free(id);
 	free(digest);
+	free(rcpt);
 	if (!ok) {
 		fprintf(stderr, "wsmail: the answer is not of the attachment "
 		    "that was asked for\n");

@@ -172,6 +172,8 @@ fetch_answer(struct request *r, const struct fetch_result *res)
 	request_drop_tree(r);
 	request_answer_open(r);
 	xml_put_elem(&w, "w:Attachment", attach_id_str(id, hex));
+	/* Check FULLNAME: whom this is for, so that he cannot hand it on. */
+	xml_put_elem(&w, "w:Recipient", r->principal);
 	fetch_number(&w, "w:Version", res->version);
 	fetch_number(&w, "w:Newest", res->newest);
 	fetch_number(&w, "w:Size", res->size);
