@@ -5,11 +5,8 @@
 #	make demo, demo-stop	two domains on this machine; ends them
 #	make regress [T=unit]	the tests, or those below regress/unit
 #	make soak [MINUTES=3]	load and faults for so long, an exact ledger
-<<<<<<< HEAD
 #	make bench		latencies, and under which conditions
-=======
 #	make formal		the protocol's models, by the provers that are there
->>>>>>> f1
 #	make fuzz [SECONDS=20]	libFuzzer on each target for so long (clang)
 #	make lint		what CI asks of the sources and the manuals
 #	make install [DESTDIR=], uninstall, dist, clean
@@ -119,9 +116,5 @@ clean:
 	    exit 1; done
 	rm -f .flags .depend.mk
 
-<<<<<<< HEAD
-.PHONY: all have-packages deps demo demo-stop regress soak bench fuzz lint install uninstall \
-=======
-.PHONY: all have-packages deps demo demo-stop regress soak formal fuzz lint install uninstall \
->>>>>>> f1
+.PHONY: all have-packages deps demo demo-stop regress soak bench formal fuzz lint install uninstall \
 	dist clean $(SUBDIRS) $(TESTDIRS)
