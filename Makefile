@@ -26,7 +26,7 @@ MAN3 =		man/wsplugin.3
 MAN5 =		man/wsmtpd.conf.5 man/wsmtpd-users.5 man/wsemail-store.5 \
 		man/wsemail-log.5
 MAN7 =		man/wsemail.7 man/wsemail-reliability.7
-MAN8 =		man/wsmtpd.8 man/wsqueue.8 man/wslocal.8 man/wsctl.8 \
+MAN8 =		man/wsmtpd.8 man/wsqueue.8 man/wslocal.8 man/wsattach.8 man/wsctl.8 \
 		man/wsctl-ca.8 man/wsplug.8 man/wsplugin-im.8 man/wsplugin-vacation.8 \
 		man/wsplugin-limits.8 man/wsplugin-exec.8 \
 		man/wsplugin-archive.8 man/wsplugin-filter.8

@@ -89,17 +89,23 @@ start() {
 		echo "$d.test runs; its log is $dir/$d/log"
 	done
 
-	alice="env WSMAILRC=$dir/alice.wsmailrc wsmail"
-	bob="env WSMAILRC=$dir/bob.wsmailrc wsmail"
-	say "alice@capricorn.test sends to bob@scorpio.test"
+	alice="env HOME=$dir WSMAILRC=$dir/alice.wsmailrc wsmail"
+	bob="env HOME=$dir WSMAILRC=$dir/bob.wsmailrc wsmail"
+	say "alice@capricorn.test sends to bob@scorpio.test, with a file"
 	printf 'Bob,\n\nthe papers are ready.\n\nAlice\n' >"$dir/text"
-	printf '$ wsmail send -s "The papers" bob@scorpio.test\n'
-	$alice send -s "The papers" bob@scorpio.test <"$dir/text"
+	cp "$top/README.md" "$dir/papers.txt"
+	printf '$ wsmail send -A papers.txt -s "The papers" bob@scorpio.test\n'
+	$alice send -A "$dir/papers.txt" -s "The papers" bob@scorpio.test \
+	    <"$dir/text"
 	say "bob waits for mail, lists it, reads it, checks who signed it"
 	run $bob wait -e -t 60
 	run $bob list
 	run $bob show 1
 	run $bob verify 1
+	say "the file is at capricorn's server, which takes scorpio's word for bob"
+	run $bob fetch -H "127.0.0.1:$port_a" -o "$dir/fetched.txt" 1
+	run cmp "$dir/papers.txt" "$dir/fetched.txt"
+	run $alice attach list
 	say "capricorn's queue is empty again; what the daemons counted"
 	run wsctl -s "$dir/capricorn/control-ro.sock" show queue
 	run wsctl -s "$dir/capricorn/control-ro.sock" show sandbox

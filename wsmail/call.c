@@ -56,7 +56,7 @@ static int	 session_password(struct session *);
 static int	 session_mackey(struct session *);
 static int	 session_cert(struct session *);
 static int	 call_named(struct session *, const char *, const char *,
-		    struct call *, struct answer *);
+		    const struct call *, struct answer *);
 static int	 call_sign(const struct session *, const struct wbuf *,
 		    uint8_t **, size_t *);
 static int	 call_compose(struct session *, const struct call *,
@@ -480,19 +480,20 @@ call_exchange(struct session *s, const struct call *c, struct answer *a)
 
 /* As `c`, of which the operation is missing. */
 static int
-call_named(struct session *s, const char *ns, const char *op, struct call *c,
-    struct answer *a)
+call_named(struct session *s, const char *ns, const char *op,
+    const struct call *c, struct answer *a)
 {
 	char		 action[256], answer[128];
 	struct op	 o = { ns, op, action, answer };
+	struct call	 named = *c;
 	int		 code;
 
 	if (s->acc->auth == AUTH_MAC && (code = session_mackey(s)) != 0)
 		return code;
 	snprintf(action, sizeof(action), "%s/%s", ns, op);
 	snprintf(answer, sizeof(answer), "%sResponse", op);
-	c->op = &o;
-	return call_exchange(s, c, a);
+	named.op = &o;
+	return call_exchange(s, &named, a);
 }
 
 int

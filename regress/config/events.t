@@ -6,7 +6,7 @@
 cd "$WS_TOP" || exit 1
 # What is given to log_event(), and to the queue's updates.
 cat lib/*.c wsmtpd/*.c wsqueue/*.c wslocal/*.c wsattach/*.c wsplug/*.c | tr '\n' ' ' |
-    grep -oE '\.ev = [^;,}]*|update_new\([^)]*' | grep -oE '"[a-z]+"' |
+    grep -oE '\.ev = [^;,}]*|update_new\([^)]*|op_event\([^)]*' | grep -oE '"[a-z]+"' |
     tr -d '"' | sort -u >"$T/code"
 # Of user and administrator, by ctl_cmds[].
 sed -n '/^\.Ss Events/,/^\.El/s/^\.It Cm //p' man/wsemail-log.5 | sort -u \
