@@ -6,7 +6,9 @@
  *
  * xop:Include is replaced by the part's content in base64 before anything
  * is judged: a signature is over the reconstituted infoset (XOP 1.0 section
- * 5).  A part is used once at most, so nothing grows by more than 4/3.
+ * 5).  A part is used once at most, so nothing grows by more than 4/3.  Data
+ * of an operation only this reads, by mime_data(), and so it is not written
+ * out (xml_part.h).
  */
 #include "compat.h"
 
@@ -36,6 +38,9 @@ static int	 mime_part(struct mime *, const uint8_t *, size_t,
 static int	 mime_head(struct head *, const uint8_t *, size_t);
 static void	 mime_field(struct head *, const char *, size_t);
 static const uint8_t *mime_delimiter(const uint8_t *, size_t, const char *);
+static int	 mime_is_data(xmlNodePtr);
+static int	 mime_put(struct mime *, const struct mime_part *, int,
+		    struct wbuf *);
 static int	 mime_include(struct mime *, xmlNodePtr, const char **);
 static xmlNodePtr mime_next(xmlNodePtr, xmlNodePtr);
 
@@ -305,6 +310,38 @@ mime_next(xmlNodePtr n, xmlNodePtr root)
 	return NULL;
 }
 
+/* Data of the element in Body. */
+static int
+mime_is_data(xmlNodePtr n)
+{
+	xmlNodePtr	 body;
+
+	if (!xml_is(n, NS_WSE2, "Data") || n->parent == NULL ||
+	    (!xml_is(n->parent, NS_WSE2, "UploadPiece") &&
+	    !xml_is(n->parent, NS_WSE2, "AttachmentFetchResponse")))
+		return 0;
+	body = n->parent->parent;
+	return (xml_is(body, NS_SOAP11, "Body") ||
+	    xml_is(body, NS_SOAP12, "Body")) &&
+	    body->parent == xmlDocGetRootElement(n->doc);
+}
+
+/* The text for a part: base64, or a mark. */
+static int
+mime_put(struct mime *m, const struct mime_part *part, int beside,
+    struct wbuf *w)
+{
+	char	 mark[XML_MARK];
+
+	if (!beside)
+		xml_put_base64(w, part->data, part->len);
+	else if (xml_parts_add(&m->beside, part->data, part->len, mark) == 0)
+		wbuf_puts(w, mark);
+	else
+		return -1;
+	return w->error ? -1 : 0;
+}
+
 /* Replaces one Include, the only child of its parent, by text. */
 static int
 mime_include(struct mime *m, xmlNodePtr n, const char **why)
@@ -346,9 +383,9 @@ mime_include(struct mime *m, xmlNodePtr n, const char **why)
 	if (i == m->nparts || m->part[i].used)
 		return -1;
 	m->part[i].used = 1;
-	xml_put_base64(&w, m->part[i].data, m->part[i].len);
 	*why = "out of memory";
-	if (w.error || (c = xmlNewTextLen(w.data, (int)w.len)) == NULL) {
+	if (mime_put(m, &m->part[i], mime_is_data(parent), &w) == -1 ||
+	    (c = xmlNewTextLen(w.data, (int)w.len)) == NULL) {
 		wbuf_free(&w);
 		return -1;
 	}
@@ -363,6 +400,7 @@ mime_resolve(struct mime *m, xmlDocPtr doc, const char **why)
 {
 	xmlNodePtr	 root = xmlDocGetRootElement(doc), n, next;
 
+	xml_parts_init(&m->beside);
 	for (n = root; n != NULL; n = next) {
 		next = mime_next(n, root);
 		if (xml_is(n, NS_XOP, "Include") && (xml_first(n) != NULL ||
@@ -370,4 +408,25 @@ mime_resolve(struct mime *m, xmlDocPtr doc, const char **why)
 			return -1;
 	}
 	return 0;
+}
+
+const uint8_t *
+mime_data(const struct mime *m, xmlNodePtr n, size_t max, size_t *len,
+    uint8_t **decoded)
+{
+	const uint8_t	*data;
+	char		*text;
+
+	*decoded = NULL;
+	if ((text = xml_text(n, max / 3 * 4 + 1024)) == NULL)
+		return NULL;
+	if ((data = xml_parts_find(&m->beside, text, len)) == NULL)
+		data = *decoded = xml_base64(text, len);
+	free(text);
+	if (data != NULL && *len > max) {
+		free(*decoded);
+		*decoded = NULL;
+		return NULL;
+	}
+	return data;
 }

@@ -8,6 +8,7 @@
 #define MIME_H
 
 #include "xml.h"
+#include "xml_part.h"
 
 struct mime_part {
 	char		*cid;
@@ -23,12 +24,22 @@ struct mime {
 	size_t		 root_len;
 	struct mime_part part[32];	/* all others */
 	size_t		 nparts;
+	struct xml_parts beside;	/* after mime_resolve(): not in the tree */
 };
 /* 0, or -1 with *why; points into body. */
 int	 mime_read(struct mime *, const char *content_type, const uint8_t *body,
 	    size_t, const char **why);
 void	 mime_free(struct mime *);
-/* Puts the parts where xop:Include stands.  0 or -1 with *why. */
+/*
+ * Puts the parts where xop:Include stands; but Data of an operation, which may
+ * be large, stays beside the tree.  0 or -1 with *why.
+ */
 int	 mime_resolve(struct mime *, xmlDocPtr, const char **why);
+/*
+ * The octets of a base64Binary element, wherever they stand: in body, or in
+ * *decoded, which the caller frees.  NULL: it is none, or over max octets.
+ */
+const uint8_t	*mime_data(const struct mime *, xmlNodePtr, size_t max,
+		    size_t *len, uint8_t **decoded);
 
 #endif /* MIME_H */

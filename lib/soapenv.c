@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "soapenv.h"
@@ -42,8 +41,6 @@ static void	 soapenv_add_part(struct soapenv *, const char *,
 		    const struct wbuf *, size_t);
 static const char *soapenv_ns(const struct soapenv *);
 static int	 soapenv_digest_body(struct soapenv *);
-static int	 soapenv_digest_part(struct soapenv *, const struct wbuf *,
-		    uint8_t[32]);
 static void	 soapenv_put_body(struct soapenv *, int, struct wbuf *);
 static void	 soapenv_put(struct soapenv *, const uint8_t *, size_t, int,
 		    struct wbuf *);
@@ -336,42 +333,9 @@ soapenv_body(struct soapenv *e, const char *ns, const char *op,
 void
 soapenv_part(struct soapenv *e, const void *p, size_t len)
 {
-	e->part = p;
-	e->part_len = len;
-	snprintf(e->mark, sizeof(e->mark), "part-%s", e->tag);
-}
-
-/* Of a canonical Body, with the part's base64 for the mark. */
-static int
-soapenv_digest_part(struct soapenv *e, const struct wbuf *w,
-    uint8_t digest[32])
-{
-	static const size_t	 slice = 48 * 1024;	/* of 3 octets each */
-	const size_t		 mark = strlen(e->mark);
-	const uint8_t		*at;
-	struct wbuf		 text = { 0 };
-	EVP_MD_CTX		*md = EVP_MD_CTX_new();
-	size_t			 off, n;
-	int			 ok;
-
-	ok = (at = memmem(w->data, w->len, e->mark, mark)) != NULL &&
-	    md != NULL && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
-	    EVP_DigestUpdate(md, w->data, (size_t)(at - w->data)) == 1;
-	for (off = 0; ok && off < e->part_len; off += n) {
-		n = e->part_len - off < slice ? e->part_len - off : slice;
-		text.len = 0;
-		xml_put_base64(&text, e->part + off, n);
-		ok = !text.error &&
-		    EVP_DigestUpdate(md, text.data, text.len) == 1;
-	}
-	ok = ok && EVP_DigestUpdate(md, at + mark,
-	    w->len - mark - (size_t)(at - w->data)) == 1 &&
-	    EVP_DigestFinal_ex(md, digest, NULL) == 1;
-	EVP_MD_CTX_free(md);
-	wbuf_free(&text);
-	if (!ok)
-		soapenv_fail(e, ENOMEM);
-	return ok ? 0 : -1;
+	xml_parts_init(&e->parts);
+	if (xml_parts_add(&e->parts, p, len, e->mark) == -1)
+		soapenv_fail(e, E2BIG);
 }
 
 /* The bounds only stop what is not ours: callers compose what they checked. */
@@ -392,9 +356,10 @@ soapenv_digest_body(struct soapenv *e)
 	if (xml_c14n(xmlDocGetRootElement(doc), &w) == 0) {
 		soapenv_add_part(e, "Body", &w, 0);
 		rv = e->error ? -1 : 0;
-		if (rv == 0 && e->part != NULL)
-			rv = soapenv_digest_part(e, &w,
-			    e->ref[e->nref - 1].digest);
+		if (rv == 0 && e->parts.n > 0 && (rv = xml_parts_digest(
+		    &e->parts, w.data, w.len, e->ref[e->nref - 1].digest)) ==
+		    -1)
+			soapenv_fail(e, errno);
 	} else
 		soapenv_fail(e, w.error ? w.error : EILSEQ);
 	wbuf_free(&w);
@@ -442,7 +407,7 @@ soapenv_put_body(struct soapenv *e, int include, struct wbuf *out)
 {
 	const uint8_t	*at, *end = e->body.data + e->body.len;
 
-	if (e->part == NULL) {
+	if (e->parts.n == 0) {
 		wbuf_raw(out, e->body.data, e->body.len);
 		return;
 	}
@@ -456,7 +421,8 @@ soapenv_put_body(struct soapenv *e, int include, struct wbuf *out)
 		wbuf_printf(out, "<xop:Include xmlns:xop=\"" NS_XOP "\" "
 		    "href=\"cid:data-%s@wsemail\"/>", e->tag);
 	else
-		xml_put_base64(out, e->part, e->part_len);
+		xml_put_base64(out, e->parts.part[0].data,
+		    e->parts.part[0].len);
 	at += strlen(e->mark);
 	wbuf_raw(out, at, (size_t)(end - at));
 }
@@ -511,12 +477,12 @@ soapenv_package(struct soapenv *e, const uint8_t *value, size_t len,
 	    "charset=utf-8; type=\"%s\"\r\nContent-Transfer-Encoding: 8bit\r\n"
 	    "Content-ID: <root-%s@wsemail>\r\n\r\n", e->tag, soap, e->tag);
 	soapenv_put(e, value, len, 1, out);
-	if (e->part != NULL) {
+	if (e->parts.n > 0) {
 		wbuf_printf(out, "\r\n--part-%s\r\nContent-Type: "
 		    "application/octet-stream\r\nContent-Transfer-Encoding: "
 		    "binary\r\nContent-ID: <data-%s@wsemail>\r\n\r\n",
 		    e->tag, e->tag);
-		wbuf_raw(out, e->part, e->part_len);
+		wbuf_raw(out, e->parts.part[0].data, e->parts.part[0].len);
 	}
 	wbuf_printf(out, "\r\n--part-%s--\r\n", e->tag);
 	return soapenv_end(e, out);

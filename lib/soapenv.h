@@ -16,6 +16,7 @@
 
 #include "msg_queue.h"
 #include "wss.h"
+#include "xml_part.h"
 
 #define SOAPENV_REFS	16
 #define SOAPENV_TAG	17
@@ -32,9 +33,8 @@ struct soapenv {
 	char		 id[SOAPENV_REFS][SOAPENV_ID];
 	struct wss_ref	 ref[SOAPENV_REFS];
 	size_t		 nref;
-	const uint8_t	*part;		/* soapenv_part() */
-	size_t		 part_len;
-	char		 mark[SOAPENV_ID];
+	struct xml_parts parts;		/* soapenv_part() */
+	char		 mark[XML_MARK];
 	int		 error;
 };
 

@@ -17,6 +17,7 @@
 #include "pki.h"
 #include "saml.h"
 #include "xml.h"
+#include "xml_part.h"
 
 enum wss_token { WSS_NONE, WSS_PASSWORD, WSS_MAC, WSS_X509, WSS_THUMBPRINT,
 	WSS_SAML };
@@ -40,6 +41,7 @@ struct wss_rules {
 	unsigned int	 lifetime;	/* s, W */
 	unsigned int	 references_max;
 	int		 ecdsa_der;	/* take an ECDSA value in DER, too */
+	const struct xml_parts *parts;	/* of the document, or NULL */
 };
 
 struct wss {

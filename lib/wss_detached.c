@@ -100,7 +100,7 @@ detached_reference(const struct wss_signature *s, xmlDocPtr mdoc,
 	    memcmp(w.data, m, len) != 0)
 		goto out;
 	*why = "digest of the message is wrong";
-	rv = wss_reference_check(&s->ref[0], root);
+	rv = wss_reference_check(&s->ref[0], root, NULL);
  out:
 	free(id);
 	wbuf_free(&w);

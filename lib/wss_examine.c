@@ -765,7 +765,8 @@ wss_digests(struct examine *e)
 	size_t	 i;
 
 	for (i = 0; i < e->sig.nref; i++)
-		if (wss_reference_check(&e->sig.ref[i], e->covered[i]) == -1)
+		if (wss_reference_check(&e->sig.ref[i], e->covered[i],
+		    e->rules->parts) == -1)
 			return wss_fail(e->w, WSS_F_FAILED_CHECK,
 			    "digest of a signed element is wrong");
 	if (xml_c14n_prefixes(e->sig.signedinfo, e->sig.prefixes,

@@ -40,7 +40,8 @@ int	 wss_signature_parse(struct wss_signature *, xmlNodePtr,
 	    unsigned int references_max, int flags, enum wss_fault *, const char **why);
 void	 wss_signature_free(struct wss_signature *);
 /* Digest of a node's exclusive canonical form is the reference's: 0 or -1. */
-int	 wss_reference_check(const struct wss_reference *, xmlNodePtr);
+int	 wss_reference_check(const struct wss_reference *, xmlNodePtr,
+	    const struct xml_parts *);
 /* A public key's signature over octets.  0 or -1. */
 int	 wss_verify_octets(X509 *, enum wss_alg, const void *, size_t,
 	    const uint8_t *sig, size_t siglen);

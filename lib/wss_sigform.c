@@ -397,14 +397,15 @@ wss_signature_free(struct wss_signature *s)
 }
 
 int
-wss_reference_check(const struct wss_reference *r, xmlNodePtr n)
+wss_reference_check(const struct wss_reference *r, xmlNodePtr n,
+    const struct xml_parts *parts)
 {
 	struct wbuf	 w = { 0 };
 	uint8_t		 digest[32];
 	int		 rv = -1;
 
 	if (xml_c14n_prefixes(n, r->prefixes, &w) == 0 &&
-	    SHA256(w.data, w.len, digest) != NULL &&
+	    xml_parts_digest(parts, w.data, w.len, digest) == 0 &&
 	    CRYPTO_memcmp(digest, r->digest, sizeof(digest)) == 0)
 		rv = 0;
 	wbuf_free(&w);

@@ -24,7 +24,6 @@
 
 #include "addr.h"
 #include "mailfile.h"
-#include "mime.h"
 #include "msg_queue.h"
 #include "soapenv.h"
 #include "users.h"
@@ -568,17 +567,16 @@ answer_parse(struct answer *a, const char **why)
 		64U << 20, 256, 1000000, 4096, 100000, 100000
 	};
 	const char	*type = http_field(&a->http, "content-type");
-	struct mime	 m;
+	struct mime	*m = &a->mime;
 	xmlDocPtr	 doc = NULL;
 
-	if (mime_read(&m, type != NULL ? type : "", a->http.body.data,
-	    a->http.body.len, why) == 0 && (doc = xml_parse(m.root,
-	    m.root_len, &limits, why)) != NULL &&
-	    mime_resolve(&m, doc, why) == -1) {
+	if (mime_read(m, type != NULL ? type : "", a->http.body.data,
+	    a->http.body.len, why) == 0 && (doc = xml_parse(m->root,
+	    m->root_len, &limits, why)) != NULL &&
+	    mime_resolve(m, doc, why) == -1) {
 		xmlFreeDoc(doc);
 		doc = NULL;
 	}
-	mime_free(&m);
 	return doc;
 }
 
@@ -587,7 +585,8 @@ static int
 answer_read(struct session *s, const char *want, int open, const char *msgid,
     struct answer *a)
 {
-	struct wss_rules	 rules = { wstime_now(), 300, 600, 16, 0 };
+	struct wss_rules	 rules = { wstime_now(), 300, 600, 16, 0,
+				    &a->mime.beside };
 	const char		*why = NULL, *id;
 	struct wss		 w;
 	int			 code = EX_PROTOCOL, examined;
@@ -668,6 +667,7 @@ answer_free(struct answer *a)
 		xmlFreeDoc(a->doc);
 	a->doc = NULL;
 	a->op = NULL;
+	mime_free(&a->mime);
 	http_msg_free(&a->http);
 }
 

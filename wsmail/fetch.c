@@ -26,6 +26,7 @@
 
 #define FETCH_TIMEOUT	150		/* s */
 #define FETCH_BUF	(256U << 10)
+#define FETCH_MAX	(64U << 20)	/* octets in an answer */
 #define FETCH_RENEW	(15 * 1000)	/* ms before a token ends */
 #define FETCH_NAME	200		/* octets of a file's name */
 
@@ -45,7 +46,8 @@ struct fetch {
 	uint8_t		 digest[32];
 	EVP_MD_CTX	*md;
 	struct answer	 a;
-	uint8_t		*data;		/* of the last answer */
+	const uint8_t	*data;		/* of the last answer, in it or: */
+	uint8_t		*decoded;
 	size_t		 len;
 };
 
@@ -193,7 +195,8 @@ static void
 fetch_answer_free(struct fetch *f)
 {
 	answer_free(&f->a);
-	free(f->data);
+	free(f->decoded);
+	f->decoded = NULL;
 	f->data = NULL;
 	f->len = 0;
 }
@@ -228,11 +231,10 @@ fetch_ask(struct fetch *f, int64_t length)
 static int
 fetch_octets(struct fetch *f)
 {
-	char	*text = answer_text(f->a.op, "Data");
+	xmlNodePtr	 n = xml_child(f->a.op, NS_WSE2, "Data");
 
-	f->data = xml_base64(text, &f->len);
-	free(text);
-	if (f->data != NULL)
+	if (n != NULL && (f->data = mime_data(&f->a.mime, n, FETCH_MAX,
+	    &f->len, &f->decoded)) != NULL)
 		return 0;
 	fprintf(stderr, "wsmail: the answer has no data\n");
 	return EX_PROTOCOL;

@@ -9,6 +9,7 @@
 
 #include "addr.h"
 #include "http.h"
+#include "mime.h"
 #include "ondemand.h"
 #include "pki.h"
 #include "saml.h"
@@ -99,6 +100,7 @@ struct answer {
 	struct http_msg	 http;
 	xmlDocPtr	 doc;
 	xmlNodePtr	 op;		/* <operation>Response */
+	struct mime	 mime;		/* for mime_data() */
 	char		 reqid[40];
 };
 int		 session_open(struct session *, const struct account *);

@@ -296,6 +296,7 @@ soap_rules(const struct soap *s, struct wss_rules *rules)
 	rules->references_max =
 	    (unsigned int)soap_limit(s, LIM_XML_REFERENCES);
 	rules->ecdsa_der = 0;
+	rules->parts = NULL;
 }
 
 void

@@ -123,7 +123,9 @@ struct request {
 	char		 domain[ADDR_DOMAIN_MAX + 1];	/* of ours, that serves */
 	int		 authenticated;
 	int		 is_peer;	/* principal is a domain */
-	int		 is_package;	/* came by MTOM: so goes what has a part */
+	struct mime	 mime;		/* a package: so goes what has a part */
+	uint8_t		*octets;	/* of the request, as long as mime needs them */
+	size_t		 noctets;
 	int		 is_guest;	/* a user whom another domain vouches for */
 	struct replay	 replay;
 	void		(*once)(struct request *);	/* request_once() */
@@ -172,7 +174,7 @@ void	 certs_forgotten(struct soap *, const char *from, const char *to);
 int	 request_new(struct soap *, struct chan *, struct imsg *);
 void	 request_authenticated(struct request *);
 void	 request_free(struct request *);
-/* Gives the tree back early: nothing more is read from it. */
+/* Gives tree and octets back early: nothing more is read from them. */
 void	 request_drop_tree(struct request *);
 /*
  * Has the queue remember the request, if it can be known again, and goes on;

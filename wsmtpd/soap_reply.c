@@ -58,7 +58,7 @@ request_respond(struct request *r, uint32_t status, const struct wbuf *body)
 static void
 reply_send(struct request *r, const uint8_t *value, size_t len)
 {
-	int		 package = r->is_package && r->env.part != NULL;
+	int		 package = r->mime.is_package && r->env.parts.n > 0;
 	struct wbuf	 w = { 0 };
 	char		 type[SOAPENV_TYPE];
 

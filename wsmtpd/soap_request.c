@@ -17,7 +17,8 @@
 
 #define ONCE_TIMEOUT	60	/* s, for the queue */
 
-static int	 request_read(struct request *, struct mime *);
+static int	 request_read(struct request *);
+static void	 request_drop_octets(struct request *);
 static int	 request_examine(struct request *);
 static int	 request_dispatch(struct request *);
 static int	 request_action_ok(const char *, const char *);
@@ -57,7 +58,6 @@ int
 request_new(struct soap *s, struct chan *c, struct imsg *imsg)
 {
 	struct request	*r;
-	struct mime	 m;
 	struct rbuf	 rb;
 
 	if ((r = calloc(1, sizeof(*r))) == NULL)
@@ -72,16 +72,33 @@ request_new(struct soap *s, struct chan *c, struct imsg *imsg)
 		request_free(r);
 		return -1;
 	}
-	memset(&m, 0, sizeof(m));
-	if (request_read(r, &m) == 0 && request_examine(r) == 0 &&
-	    request_dispatch(r) == 0) {
-		if (r->op->anybody)
-			r->op->run(r);
-		else
-			auth_start(r);
-	}
-	mime_free(&m);
+	/* What stands beside the tree is in the message's buffer. */
+	r->octets = imsg->data;
+	r->noctets = imsg->hdr.len;
+	imsg->data = NULL;
+	if (request_read(r) == -1 || request_examine(r) == -1 ||
+	    request_dispatch(r) == -1)
+		return 0;
+	if (r->mime.beside.n == 0)
+		request_drop_octets(r);
+	if (r->op->anybody)
+		r->op->run(r);
+	else
+		auth_start(r);
 	return 0;
+}
+
+/* That it was a package is still to be known. */
+static void
+request_drop_octets(struct request *r)
+{
+	int	 package = r->mime.is_package;
+
+	mime_free(&r->mime);
+	r->mime.is_package = package;
+	freezero(r->octets, r->noctets);
+	r->octets = NULL;
+	r->noctets = 0;
 }
 
 void
@@ -95,6 +112,7 @@ request_free(struct request *r)
 	soapenv_free(&r->env);
 	wss_free(&r->w);
 	xmlFreeDoc(r->doc);
+	request_drop_octets(r);
 	http_req_free(&r->http);
 	free(r->action);
 	free(r);
@@ -107,6 +125,7 @@ request_drop_tree(struct request *r)
 {
 	xmlFreeDoc(r->doc);
 	r->doc = NULL;
+	request_drop_octets(r);
 	r->w.header = r->w.body = r->w.operation = r->w.delivery = NULL;
 }
 
@@ -123,8 +142,9 @@ request_unknown_version(xmlDocPtr doc)
 
 /* From the octets to a tree.  0, or -1: answered. */
 static int
-request_read(struct request *r, struct mime *m)
+request_read(struct request *r)
 {
+	struct mime		*m = &r->mime;
 	struct xml_limits	 lim;
 	const char		*why;
 	int			 rv;
@@ -132,7 +152,6 @@ request_read(struct request *r, struct mime *m)
 	rv = mime_read(m, r->http.content_type, r->http.body,
 	    r->http.body_len, &why);
 	r->soap12 = m->soap12;
-	r->is_package = m->is_package;
 	if (rv == 0 && m->soap12 && m->action != NULL)
 		r->action = strdup(m->action);
 	else if (rv == 0 && !m->soap12 && r->http.soapaction[0] != '\0')
@@ -168,6 +187,7 @@ request_examine(struct request *r)
 
 	soap_rules(r->s, &r->rules);
 	r->rules.ecdsa_der = 1;		/* a user's; not a hop's */
+	r->rules.parts = &r->mime.beside;
 	rv = wss_examine(&r->w, r->doc, &r->rules);
 	if (r->w.soap12 != r->soap12 && r->w.body != NULL) {
 		request_fault(r, F_VERSION, ST_BAD,

@@ -217,12 +217,12 @@ static const char *
 upload_piece(struct request *r, struct wbuf *w, int *fd)
 {
 	struct upload_req	 q;
+	const uint8_t		*data = NULL;
 	const char		*why;
 	xmlNodePtr		 n;
-	uint8_t			*data = NULL;
+	uint8_t			*decoded = NULL;
 	int64_t			 offset = 0;
 	size_t			 len = 0;
-	char			*text;
 	int			 count;
 
 	if ((why = upload_id(r, &q)) != NULL)
@@ -232,15 +232,13 @@ upload_piece(struct request *r, struct wbuf *w, int *fd)
 		return "Offset is no number of octets";
 	q.offset = (uint64_t)offset;
 	n = xml_child_count(r->w.operation, NS_WSE2, "Data", &count);
-	if (count == 1 && (text = xml_text(n,
-	    2 * (size_t)soap_limit(r->s, LIM_MESSAGE_SIZE))) != NULL) {
-		data = xml_base64(text, &len);
-		free(text);
-	}
+	if (count == 1)
+		data = mime_data(&r->mime, n,
+		    (size_t)soap_limit(r->s, LIM_MESSAGE_SIZE), &len, &decoded);
 	if (data == NULL)
 		return "Data is not base64Binary";
 	*fd = upload_file(data, len);
-	free(data);
+	free(decoded);
 	if (*fd == -1)
 		return "no room for the piece";
 	upload_req_put(w, &q);

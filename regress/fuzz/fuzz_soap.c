@@ -31,7 +31,7 @@ fuzz_assertion(xmlNodePtr n)
 static void
 fuzz_envelope(xmlDocPtr doc)
 {
-	const struct wss_rules	 rules = { 1795400000000, 60, 300, 16, 1 };
+	const struct wss_rules	 rules = { 1795400000000, 60, 300, 16, 1, NULL };
 	struct wss		 w;
 
 	fuzz_assertion(xmlDocGetRootElement(doc));

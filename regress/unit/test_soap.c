@@ -489,7 +489,7 @@ static int
 answer_signed(void)
 {
 	const struct xml_limits	 lim = { 1 << 20, 50, 5000, 50, 500, 100 };
-	struct wss_rules	 rules = { wstime_now(), 60, 600, 20, 0 };
+	struct wss_rules	 rules = { wstime_now(), 60, 600, 20, 0, NULL };
 	struct wss		 w;
 	xmlDocPtr		 doc;
 	const char		*why;
