@@ -19,8 +19,6 @@
 #include "ondemand.h"
 #include "soap.h"
 
-#define NAME_TEXT	65536	/* octets of a name, type, description */
-
 struct named {
 	uint8_t		 upload[ATTACH_ID];
 	char		*name, *type, *description;	/* of a file that came */
@@ -51,7 +49,7 @@ static int	 names_add(struct names *, xmlNodePtr, uint32_t *,
 		    const char **);
 static int	 names_add_upload(struct named *, xmlNodePtr);
 static int	 names_add_inline(struct named *, xmlNodePtr, size_t);
-static char	*names_text(xmlNodePtr, const char *);
+static char	*names_text(xmlNodePtr, const char *, size_t);
 static int	 names_expand(struct names *, const char *, unsigned int);
 static int	 names_recipient(struct names *, const char *);
 static void	 names_next(struct names *);
@@ -159,14 +157,13 @@ names_add_upload(struct named *p, xmlNodePtr c)
 }
 
 static char *
-names_text(xmlNodePtr c, const char *name)
+names_text(xmlNodePtr c, const char *name, size_t max)
 {
 	xmlNodePtr	 n;
 	int		 count;
 
 	n = xml_child_count(c, NS_WSE2, name, &count);
-	return count == 0 ? strdup("") : count == 1 ? xml_text(n, NAME_TEXT) :
-	    NULL;
+	return count == 0 ? strdup("") : count == 1 ? xml_text(n, max) : NULL;
 }
 
 /*
@@ -186,9 +183,10 @@ names_add_inline(struct named *p, xmlNodePtr c, size_t max)
 		return -1;
 	p->data = xml_base64(text, &p->len);
 	free(text);
-	if (p->data == NULL || (p->name = names_text(c, "Name")) == NULL ||
-	    (p->type = names_text(c, "Type")) == NULL ||
-	    (p->description = names_text(c, "Description")) == NULL)
+	if (p->data == NULL || (p->name = names_text(c, "Name",
+	    ATTACH_NAME_MAX)) == NULL || (p->type = names_text(c, "Type",
+	    ATTACH_TYPE_MAX)) == NULL || (p->description = names_text(c,
+	    "Description", ATTACH_DESC_MAX)) == NULL)
 		return -1;
 	SHA256(p->data, p->len, p->digest);
 	xml_put_base64(&w, p->digest, sizeof(p->digest));

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# On-demand attachments asked for by who means harm, or does not care: what is
+# too long, odd or another's is refused to him, and nobody else notices.
+. "${WS_TOP:?}/regress/lib.sh"
+
+inst_new capricorn 'limit attachment-piece 1M' 'limit uploads-per-user 5'
+for u in alice bob; do
+	inst_user capricorn $u password
+done
+inst_start capricorn
+od() {	# od USER COMMAND...
+	od_user=$1
+	shift
+	/usr/bin/python3 "$WS_TOP/regress/system/ondemand.py" ca/ca.crt \
+	    "capricorn.test:$PORT_capricorn:$od_user:$od_user-secret-capricorn" \
+	    "$@"
+}
+long() {	# COUNT: that many letters
+	head -c "$1" /dev/zero | tr '\0' n
+}
+printf 'a small one\n' >small
+attach=$(inst_pid capricorn attach)
+soap=$(inst_pid capricorn soap)
+
+# --- texts -------------------------------------------------------------------
+ok "a name of 255 octets" od alice upload-as "$(long 255)" small
+for n in 256 5000 65536 100000; do
+	like "$(od alice begin "$(long $n)" 10)" '(^| )500 ' "not one of $n"
+done
+like "$(od alice begin "$(printf 'two\nlines')" 10)" '(^| )500 ' "nor two lines"
+like "$(od alice send bob@capricorn.test "<x:InlineAttachment><x:Name>$(
+    long 256)</x:Name><x:Data>eA==</x:Data></x:InlineAttachment>")" '^500 ' \
+    "nor in a message"
+up=$(od alice upload small)
+ok "a message" od alice send bob@capricorn.test "$up"
+id=$(od alice list | tr '<' '\n' | sed -n 's/^w:Identifier>//p')
+like "$(od alice grant "$id" "$(long 500)@capricorn.test")" '(^| )500 ' \
+    "nor is a recipient of any length"
+like "$(od alice show-after "$id" "$(long 500)@x.test")" '(^| )500 ' \
+    "nor one after whom the list goes on"
+is "$(inst_pid capricorn attach) $(inst_pid capricorn soap)" "$attach $soap" \
+    "the processes are the same"
+is "$(grep -c 'channel closed\|is gone' capricorn/log)" 0 \
+    "and have not broken with each other"
+finish
