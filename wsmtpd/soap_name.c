@@ -44,14 +44,21 @@ struct names {
 	void		*arg;
 };
 
+struct inside {			/* an alias that is being expanded */
+	const char		*name;
+	const struct inside	*outer;
+	int64_t			 depth;
+};
+
 static xmlNodePtr names_nodes(xmlNodePtr);
 static int	 names_add(struct names *, xmlNodePtr, uint32_t *,
 		    const char **);
 static int	 names_add_upload(struct named *, xmlNodePtr);
 static int	 names_add_inline(struct named *, xmlNodePtr, size_t);
 static char	*names_text(xmlNodePtr, const char *, size_t);
-static int	 names_expand(struct names *, const char *, unsigned int);
-static int	 names_recipient(struct names *, const char *);
+static const char *names_expand(struct names *, const char *,
+		    const struct inside *, size_t *);
+static const char *names_recipient(struct names *, const char *);
 static void	 names_next(struct names *);
 static void	 names_begin(struct names *);
 static void	 names_go_on(struct names *);
@@ -200,7 +207,8 @@ names_add_inline(struct named *p, xmlNodePtr c, size_t max)
 
 /* --- recipients -------------------------------------------------------------- */
 
-static int
+/* NULL, or what is wrong. */
+static const char *
 names_recipient(struct names *x, const char *addr)
 {
 	int64_t	  max;
@@ -209,40 +217,55 @@ names_recipient(struct names *x, const char *addr)
 
 	for (i = 0; i < x->nrcpt; i++)
 		if (strcmp(x->rcpt[i], addr) == 0)
-			return 0;
+			return NULL;
 	max = soap_limit(x->r->s, LIM_RECIPIENTS) +
 	    soap_limit(x->r->s, LIM_ALIAS_MEMBERS);
-	if (x->nrcpt >= max ||
-	    (p = reallocarray(x->rcpt, x->nrcpt + 1, sizeof(*p))) == NULL)
-		return -1;
+	if (x->nrcpt >= max)
+		return "too many recipients of an attachment (limit "
+		    "alias-members)";
+	if ((p = reallocarray(x->rcpt, x->nrcpt + 1, sizeof(*p))) == NULL)
+		return "out of memory";
 	x->rcpt = p;
 	if ((p[x->nrcpt] = strdup(addr)) == NULL)
-		return -1;
+		return "out of memory";
 	x->nrcpt++;
-	return 0;
+	return NULL;
 }
 
 /*
  * Members of an alias of ours instead of it, as wsqueue resolves it: inside
- * of itself its name means the user.
+ * of itself its name means the user, and what goes over a limit is not
+ * delivered at all.  Aliases that name each other are as many ways as there
+ * are orders of them: the limit on members bounds the work.
  */
-static int
-names_expand(struct names *x, const char *addr, unsigned int depth)
+static const char *
+names_expand(struct names *x, const char *addr, const struct inside *outer,
+    size_t *members)
 {
 	const struct conf	*conf = x->r->s->p->conf;
 	const struct conf_alias	*a;
+	const struct inside	*p;
+	struct inside		 in = { addr, outer, 1 };
+	const char		*why;
 	size_t			 i;
 
+	for (p = outer; p != NULL; p = p->outer)
+		if (strcmp(p->name, addr) == 0)
+			return names_recipient(x, addr);
 	if ((a = conf_alias(conf, addr)) == NULL)
 		return names_recipient(x, addr);
-	if (depth >= (unsigned int)conf->limit[LIM_HOPS])
-		return 0;	/* nor is it delivered */
-	for (i = 0; i < a->nto; i++)
-		if ((strcmp(a->to[i], addr) == 0 ?
-		    names_recipient(x, addr) :
-		    names_expand(x, a->to[i], depth + 1)) == -1)
-			return -1;
-	return 0;
+	if (outer != NULL)
+		in.depth += outer->depth;
+	if (in.depth > conf->limit[LIM_HOPS])
+		return "too many aliases in a row (limit hops)";
+	for (i = 0; i < a->nto; i++) {
+		if ((int64_t)++*members > conf->limit[LIM_ALIAS_MEMBERS])
+			return "alias has too many members (limit "
+			    "alias-members)";
+		if ((why = names_expand(x, a->to[i], &in, members)) != NULL)
+			return why;
+	}
+	return NULL;
 }
 
 /* --- files that came along ---------------------------------------------------- */
@@ -251,18 +274,22 @@ void
 names_start(struct names *x, struct wsmsg *msg, const struct rcpt *rcpt,
     uint32_t nrcpt, void (*done)(void *, uint32_t, const char *), void *arg)
 {
+	const char	*why;
+	size_t		 members;
 	uint32_t	 i;
 
 	x->msg = msg;
 	x->done = done;
 	x->arg = arg;
 	x->since = x->r->rules.now;
-	for (i = 0; i < nrcpt; i++)
-		if (names_expand(x, rcpt[i].addr, 0) == -1) {
-			done(arg, ST_BAD, "too many recipients of an "
-			    "attachment (limit alias-members)");
+	for (i = 0; i < nrcpt; i++) {
+		members = 0;
+		why = names_expand(x, rcpt[i].addr, NULL, &members);
+		if (why != NULL) {
+			done(arg, ST_LOOP, why);
 			return;
 		}
+	}
 	names_next(x);
 }
 

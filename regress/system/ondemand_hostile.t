@@ -4,8 +4,19 @@
 # too long, odd or another's is refused to him, and nobody else notices.
 . "${WS_TOP:?}/regress/lib.sh"
 
-inst_new capricorn 'limit attachment-piece 1M' 'limit uploads-per-user 5'
-for u in alice bob; do
+inst_new capricorn 'limit attachment-piece 1M' 'limit uploads-per-user 5' \
+    'alias team@capricorn.test to { staff@capricorn.test, bob@capricorn.test }' \
+    'alias staff@capricorn.test to { team@capricorn.test, carol@capricorn.test }'
+# Each of these names all others.
+names='0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17'
+for a in $names; do
+	printf 'alias all%s@capricorn.test to { bob@capricorn.test' $a
+	for b in $names; do
+		[ $a = $b ] || printf ', all%s@capricorn.test' $b
+	done
+	printf ' }\n'
+done >>capricorn/conf
+for u in alice bob carol team; do
 	inst_user capricorn $u password
 done
 inst_start capricorn
@@ -43,4 +54,20 @@ is "$(inst_pid capricorn attach) $(inst_pid capricorn soap)" "$attach $soap" \
     "the processes are the same"
 is "$(grep -c 'channel closed\|is gone' capricorn/log)" 0 \
     "and have not broken with each other"
+
+# --- aliases -----------------------------------------------------------------
+up=$(od alice upload small)
+like "$(od alice send team@capricorn.test "$up")" '@capricorn.test$' \
+    "to aliases that name each other"
+id=$(od alice list '' 1 | tr '<' '\n' | sed -n 's/^w:Identifier>//p')
+is "$(od alice show "$id" | tr '<' '\n' | sed -n 's/^w:Address>//p' | tr '\n' ' ')" \
+    "bob@capricorn.test carol@capricorn.test team@capricorn.test " \
+    "who gets the message may fetch the file"
+mine() { mail team@capricorn list | grep -q files; }
+ok "the name's own mailbox has it" wait_until 20 mine
+up=$(od alice upload small)
+like "$(timeout 20 /usr/bin/python3 "$WS_TOP/regress/system/ondemand.py" ca/ca.crt \
+    "capricorn.test:$PORT_capricorn:alice:alice-secret-capricorn" \
+    send all0@capricorn.test "$up")" 'limit (alias-members|hops)' \
+    "those of which each names all others are soon too many"
 finish
