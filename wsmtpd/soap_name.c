@@ -25,6 +25,7 @@ struct named {
 	uint8_t		*data;				/* along, or NULL */
 	size_t		 len;
 	uint8_t		 digest[ATTACH_DIGEST];
+	int		 ours;		/* upload was begun here */
 };
 
 struct names {
@@ -59,6 +60,7 @@ static char	*names_text(xmlNodePtr, const char *, size_t);
 static const char *names_expand(struct names *, const char *,
 		    const struct inside *, size_t *);
 static const char *names_recipient(struct names *, const char *);
+static void	 names_fail(struct names *, uint32_t, const char *);
 static void	 names_next(struct names *);
 static void	 names_begin(struct names *);
 static void	 names_go_on(struct names *);
@@ -67,7 +69,9 @@ static void	 names_ask(struct names *);
 static int	 names_result(void *, struct imsg *, const char *);
 static int	 names_replace(xmlNodePtr, struct wbuf *, void *);
 static void	 names_keep(struct names *, const struct attach_list *);
+static void	 names_abort(struct names *);
 static int	 names_forgotten(void *, struct imsg *, const char *);
+static int	 names_aborted(void *, struct imsg *, const char *);
 
 /* --- what the message has ---------------------------------------------------- */
 
@@ -137,6 +141,11 @@ names_add(struct names *x, xmlNodePtr c, uint32_t *code, const char **why)
 {
 	struct named	*p;
 
+	if (x->n == ATTACH_PER_MESSAGE) {
+		*code = ST_BAD;
+		*why = "too many attachments";
+		return -1;
+	}
 	if ((p = reallocarray(x->at, x->n + 1, sizeof(*p))) == NULL)
 		return -1;
 	x->at = p;
@@ -286,11 +295,19 @@ names_start(struct names *x, struct wsmsg *msg, const struct rcpt *rcpt,
 		members = 0;
 		why = names_expand(x, rcpt[i].addr, NULL, &members);
 		if (why != NULL) {
-			done(arg, ST_LOOP, why);
+			names_fail(x, ST_LOOP, why);
 			return;
 		}
 	}
 	names_next(x);
+}
+
+/* What was uploaded for this message is of use to no other. */
+static void
+names_fail(struct names *x, uint32_t code, const char *why)
+{
+	names_abort(x);
+	x->done(x->arg, code, why);
 }
 
 static void
@@ -320,7 +337,7 @@ names_begin(struct names *x)
 	upload_begin_put(&w, &q);
 	if (soap_ask(x->r->s, P_ATTACH, IMSG_ATTACH_UPLOAD_BEGIN, &w,
 	    IMSG_SOAP_UPLOAD_RESULT, ATTACH_TIMEOUT, names_uploaded, x) == -1)
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 }
 
 /* The next piece, or that it was the last. */
@@ -340,7 +357,7 @@ names_go_on(struct names *x)
 		if (len > p->len - x->offset)
 			len = p->len - (size_t)x->offset;
 		if ((fd = upload_file(p->data + x->offset, len)) == -1) {
-			x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+			names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 			return;
 		}
 	}
@@ -349,7 +366,7 @@ names_go_on(struct names *x)
 	if (soap_ask_fd(x->r->s, P_ATTACH, fd != -1 ?
 	    IMSG_ATTACH_UPLOAD_PIECE : IMSG_ATTACH_UPLOAD_FINISH, fd, &w,
 	    IMSG_SOAP_UPLOAD_RESULT, ATTACH_TIMEOUT, names_uploaded, x) == -1)
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 }
 
 static int
@@ -361,16 +378,16 @@ names_uploaded(void *arg, struct imsg *imsg, const char *why)
 	struct rbuf		 rb;
 
 	if (imsg == NULL) {
-		x->done(x->arg, ST_TEMPFAIL, why);
+		names_fail(x, ST_TEMPFAIL, why);
 		return 0;
 	}
 	rbuf_init(&rb, imsg->data, imsg->hdr.len);
 	if (upload_result_get(&rb, &res) == -1) {
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 		return -1;
 	}
 	if (res.code != ST_OK)
-		x->done(x->arg, res.code == ST_RESYNC ? ST_TEMPFAIL : res.code,
+		names_fail(x, res.code == ST_RESYNC ? ST_TEMPFAIL : res.code,
 		    res.text);
 	else if (res.complete) {
 		free(p->data);
@@ -379,6 +396,7 @@ names_uploaded(void *arg, struct imsg *imsg, const char *why)
 		names_next(x);
 	} else {
 		memcpy(p->upload, res.id, sizeof(p->upload));
+		p->ours = 1;
 		x->offset = res.offset;
 		names_go_on(x);
 	}
@@ -399,7 +417,7 @@ names_ask(struct names *x)
 	q.nrcpt = x->nrcpt;
 	q.rcpt = x->rcpt;
 	if ((q.upload = calloc(x->n, sizeof(*q.upload))) == NULL) {
-		x->done(x->arg, ST_TEMPFAIL, "out of memory");
+		names_fail(x, ST_TEMPFAIL, "out of memory");
 		return;
 	}
 	q.nuploads = (uint32_t)x->n;
@@ -409,7 +427,7 @@ names_ask(struct names *x)
 	free(q.upload);
 	if (soap_ask(x->r->s, P_ATTACH, IMSG_ATTACH_NAME, &w,
 	    IMSG_SOAP_NAME_RESULT, ATTACH_TIMEOUT, names_result, x) == -1)
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 }
 
 /* What this message made, and no message before it. */
@@ -433,24 +451,24 @@ names_result(void *arg, struct imsg *imsg, const char *why)
 	struct rbuf		 rb;
 
 	if (imsg == NULL) {
-		x->done(x->arg, ST_TEMPFAIL, why);
+		names_fail(x, ST_TEMPFAIL, why);
 		return 0;
 	}
 	rbuf_init(&rb, imsg->data, imsg->hdr.len);
 	if (attach_list_get(&rb, &l) == -1 ||
 	    (l.code == ST_OK && l.n != x->n)) {
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 		return -1;
 	}
 	if (l.code != ST_OK)
-		x->done(x->arg, l.code, l.text);
+		names_fail(x, l.code, l.text);
 	else {
 		names_keep(x, &l);
 		x->made = &l;
 		x->next = 0;
 		if (wsmsg_replace_attachments(x->msg, names_replace, x,
 		    &why) == -1 || x->next != x->n)
-			x->done(x->arg, ST_TEMPFAIL,
+			names_fail(x, ST_TEMPFAIL,
 			    "the message cannot be composed");
 		else
 			x->done(x->arg, ST_OK, NULL);
@@ -485,6 +503,37 @@ names_replace(xmlNodePtr c, struct wbuf *out, void *arg)
 }
 
 /* --- taken back ------------------------------------------------------------------ */
+
+/* Those that became attachments are no uploads any more. */
+static int
+names_aborted(void *arg, struct imsg *imsg, const char *why)
+{
+	(void)arg;
+	if (imsg == NULL)
+		log_warnx("soap: uploads of a message that was refused stay "
+		    "until they expire: %s", why);
+	return 0;
+}
+
+static void
+names_abort(struct names *x)
+{
+	struct upload_req	 q = { .owner = x->r->principal };
+	struct wbuf		 w = { 0 };
+	size_t			 i;
+
+	for (i = 0; i < x->n; i++) {
+		if (!x->at[i].ours)
+			continue;
+		memcpy(q.id, x->at[i].upload, sizeof(q.id));
+		upload_req_put(&w, &q);
+		if (soap_ask(x->r->s, P_ATTACH, IMSG_ATTACH_UPLOAD_ABORT, &w,
+		    IMSG_SOAP_UPLOAD_RESULT, ATTACH_TIMEOUT, names_aborted,
+		    NULL) == -1)
+			(void)names_aborted(NULL, NULL, NO_ATTACH);
+		x->at[i].ours = 0;
+	}
+}
 
 static int
 names_forgotten(void *arg, struct imsg *imsg, const char *why)

@@ -35,7 +35,9 @@ attach=$(inst_pid capricorn attach)
 soap=$(inst_pid capricorn soap)
 
 # --- texts -------------------------------------------------------------------
-ok "a name of 255 octets" od alice upload-as "$(long 255)" small
+up=$(od alice upload-as "$(long 255)" small)
+like "$up" '^[0-9a-f]{32}$' "a name of 255 octets"
+ok "the upload is given up" od alice abort "$up"
 for n in 256 5000 65536 100000; do
 	like "$(od alice begin "$(long $n)" 10)" '(^| )500 ' "not one of $n"
 done
@@ -70,4 +72,27 @@ like "$(timeout 20 /usr/bin/python3 "$WS_TOP/regress/system/ondemand.py" ca/ca.c
     "capricorn.test:$PORT_capricorn:alice:alice-secret-capricorn" \
     send all0@capricorn.test "$up")" 'limit (alias-members|hops)' \
     "those of which each names all others are soon too many"
+
+# --- a message that is refused leaves nothing behind -------------------------
+ok "the upload of that message is there still" od alice abort "$up"
+was=$(od alice list '' 1000 | tr '<' '\n' | grep -c '^w:Identifier')
+like "$(od alice send bob@capricorn.test @small @small @small @small @small \
+    @small)" 'limit uploads-per-user' "more files than uploads"
+like "$(od alice send bob@capricorn.test @small @small \
+    '<x:AttachmentUpload>00000000000000000000000000000000</x:AttachmentUpload>')" \
+    '^550 ' "files beside what does not exist"
+ups=
+for n in 1 2 3 4 5; do
+	ups="$ups $(od alice upload small)"
+done
+is "$(printf '%s' "$ups" | tr ' ' '\n' | grep -cx '[0-9a-f]\{32\}')" 5 \
+    "neither counts against the limit of uploads"
+like "$(od bob send alice@capricorn.test ${ups##* })" '^550 ' \
+    "another's upload is none"
+like "$(od alice send nobody@capricorn.test $ups)" '^550 ' \
+    "to a recipient that there is not"
+is "$(od alice list '' 1000 | sed 's/<w:Attachment>/\n&/g' | grep '<w:Attachment>' |
+    grep -vc '<w:Withdrawn>')" "$was" "what was made for it is taken back"
+like "$(od alice send bob@capricorn.test $(yes @small | head -n 101))" \
+    'too many' "a hundred and one files"
 finish
