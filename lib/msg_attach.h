@@ -22,6 +22,7 @@
 #define ATTACH_TYPE_MAX	255
 #define ATTACH_DESC_MAX	4096
 #define ATTACH_MSGID_MAX 512
+#define ATTACH_PER_MESSAGE 100	/* uploads that one message names */
 
 char	*attach_id_str(const uint8_t[ATTACH_ID], char[ATTACH_HEX]);
 int	 attach_id_parse(const char *, uint8_t[ATTACH_ID]);	/* 0 or -1 */

@@ -12,7 +12,6 @@
 #include "wsattach.h"
 #include "wstime.h"
 
-#define NAME_UPLOADS	100		/* of one message */
 #define NAME_VERSIONS	1000		/* of one attachment */
 
 struct naming {
@@ -120,7 +119,7 @@ name_judge(struct naming *n)
 {
 	const unsigned char	*p;
 
-	if (n->req->nuploads == 0 || n->req->nuploads > NAME_UPLOADS) {
+	if (n->req->nuploads == 0 || n->req->nuploads > ATTACH_PER_MESSAGE) {
 		op_refuse(n->op, ST_BAD, n->req->nuploads == 0 ?
 		    "no uploads" : "too many attachments");
 		return 0;

@@ -132,8 +132,8 @@ attach_text(struct request *r, const char *name, char **text)
 	int		 count;
 
 	n = xml_child_count(r->w.operation, NS_WSE2, name, &count);
-	*text = count == 0 ? strdup("") : count == 1 ? xml_text(n,
-	    2 * ADDR_MAX) : NULL;
+	*text = count == 0 ? strdup("") : count == 1 ? xml_text(n, ADDR_MAX) :
+	    NULL;
 	if (*text != NULL)
 		return 0;
 	request_fault(r, F_CLIENT, ST_BAD, "malformed argument");

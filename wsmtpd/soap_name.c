@@ -19,14 +19,13 @@
 #include "ondemand.h"
 #include "soap.h"
 
-#define NAME_TEXT	65536	/* octets of a name, type, description */
-
 struct named {
 	uint8_t		 upload[ATTACH_ID];
 	char		*name, *type, *description;	/* of a file that came */
 	uint8_t		*data;				/* along, or NULL */
 	size_t		 len;
 	uint8_t		 digest[ATTACH_DIGEST];
+	int		 ours;		/* upload was begun here */
 };
 
 struct names {
@@ -46,14 +45,22 @@ struct names {
 	void		*arg;
 };
 
+struct inside {			/* an alias that is being expanded */
+	const char		*name;
+	const struct inside	*outer;
+	int64_t			 depth;
+};
+
 static xmlNodePtr names_nodes(xmlNodePtr);
 static int	 names_add(struct names *, xmlNodePtr, uint32_t *,
 		    const char **);
 static int	 names_add_upload(struct named *, xmlNodePtr);
 static int	 names_add_inline(struct named *, xmlNodePtr, size_t);
-static char	*names_text(xmlNodePtr, const char *);
-static int	 names_expand(struct names *, const char *, unsigned int);
-static int	 names_recipient(struct names *, const char *);
+static char	*names_text(xmlNodePtr, const char *, size_t);
+static const char *names_expand(struct names *, const char *,
+		    const struct inside *, size_t *);
+static const char *names_recipient(struct names *, const char *);
+static void	 names_fail(struct names *, uint32_t, const char *);
 static void	 names_next(struct names *);
 static void	 names_begin(struct names *);
 static void	 names_go_on(struct names *);
@@ -62,7 +69,9 @@ static void	 names_ask(struct names *);
 static int	 names_result(void *, struct imsg *, const char *);
 static int	 names_replace(xmlNodePtr, struct wbuf *, void *);
 static void	 names_keep(struct names *, const struct attach_list *);
+static void	 names_abort(struct names *);
 static int	 names_forgotten(void *, struct imsg *, const char *);
+static int	 names_aborted(void *, struct imsg *, const char *);
 
 /* --- what the message has ---------------------------------------------------- */
 
@@ -132,6 +141,11 @@ names_add(struct names *x, xmlNodePtr c, uint32_t *code, const char **why)
 {
 	struct named	*p;
 
+	if (x->n == ATTACH_PER_MESSAGE) {
+		*code = ST_BAD;
+		*why = "too many attachments";
+		return -1;
+	}
 	if ((p = reallocarray(x->at, x->n + 1, sizeof(*p))) == NULL)
 		return -1;
 	x->at = p;
@@ -159,14 +173,13 @@ names_add_upload(struct named *p, xmlNodePtr c)
 }
 
 static char *
-names_text(xmlNodePtr c, const char *name)
+names_text(xmlNodePtr c, const char *name, size_t max)
 {
 	xmlNodePtr	 n;
 	int		 count;
 
 	n = xml_child_count(c, NS_WSE2, name, &count);
-	return count == 0 ? strdup("") : count == 1 ? xml_text(n, NAME_TEXT) :
-	    NULL;
+	return count == 0 ? strdup("") : count == 1 ? xml_text(n, max) : NULL;
 }
 
 /*
@@ -186,9 +199,10 @@ names_add_inline(struct named *p, xmlNodePtr c, size_t max)
 		return -1;
 	p->data = xml_base64(text, &p->len);
 	free(text);
-	if (p->data == NULL || (p->name = names_text(c, "Name")) == NULL ||
-	    (p->type = names_text(c, "Type")) == NULL ||
-	    (p->description = names_text(c, "Description")) == NULL)
+	if (p->data == NULL || (p->name = names_text(c, "Name",
+	    ATTACH_NAME_MAX)) == NULL || (p->type = names_text(c, "Type",
+	    ATTACH_TYPE_MAX)) == NULL || (p->description = names_text(c,
+	    "Description", ATTACH_DESC_MAX)) == NULL)
 		return -1;
 	SHA256(p->data, p->len, p->digest);
 	xml_put_base64(&w, p->digest, sizeof(p->digest));
@@ -202,7 +216,8 @@ names_add_inline(struct named *p, xmlNodePtr c, size_t max)
 
 /* --- recipients -------------------------------------------------------------- */
 
-static int
+/* NULL, or what is wrong. */
+static const char *
 names_recipient(struct names *x, const char *addr)
 {
 	int64_t	  max;
@@ -211,40 +226,55 @@ names_recipient(struct names *x, const char *addr)
 
 	for (i = 0; i < x->nrcpt; i++)
 		if (strcmp(x->rcpt[i], addr) == 0)
-			return 0;
+			return NULL;
 	max = soap_limit(x->r->s, LIM_RECIPIENTS) +
 	    soap_limit(x->r->s, LIM_ALIAS_MEMBERS);
-	if (x->nrcpt >= max ||
-	    (p = reallocarray(x->rcpt, x->nrcpt + 1, sizeof(*p))) == NULL)
-		return -1;
+	if (x->nrcpt >= max)
+		return "too many recipients of an attachment (limit "
+		    "alias-members)";
+	if ((p = reallocarray(x->rcpt, x->nrcpt + 1, sizeof(*p))) == NULL)
+		return "out of memory";
 	x->rcpt = p;
 	if ((p[x->nrcpt] = strdup(addr)) == NULL)
-		return -1;
+		return "out of memory";
 	x->nrcpt++;
-	return 0;
+	return NULL;
 }
 
 /*
  * Members of an alias of ours instead of it, as wsqueue resolves it: inside
- * of itself its name means the user.
+ * of itself its name means the user, and what goes over a limit is not
+ * delivered at all.  Aliases that name each other are as many ways as there
+ * are orders of them: the limit on members bounds the work.
  */
-static int
-names_expand(struct names *x, const char *addr, unsigned int depth)
+static const char *
+names_expand(struct names *x, const char *addr, const struct inside *outer,
+    size_t *members)
 {
 	const struct conf	*conf = x->r->s->p->conf;
 	const struct conf_alias	*a;
+	const struct inside	*p;
+	struct inside		 in = { addr, outer, 1 };
+	const char		*why;
 	size_t			 i;
 
+	for (p = outer; p != NULL; p = p->outer)
+		if (strcmp(p->name, addr) == 0)
+			return names_recipient(x, addr);
 	if ((a = conf_alias(conf, addr)) == NULL)
 		return names_recipient(x, addr);
-	if (depth >= (unsigned int)conf->limit[LIM_HOPS])
-		return 0;	/* nor is it delivered */
-	for (i = 0; i < a->nto; i++)
-		if ((strcmp(a->to[i], addr) == 0 ?
-		    names_recipient(x, addr) :
-		    names_expand(x, a->to[i], depth + 1)) == -1)
-			return -1;
-	return 0;
+	if (outer != NULL)
+		in.depth += outer->depth;
+	if (in.depth > conf->limit[LIM_HOPS])
+		return "too many aliases in a row (limit hops)";
+	for (i = 0; i < a->nto; i++) {
+		if ((int64_t)++*members > conf->limit[LIM_ALIAS_MEMBERS])
+			return "alias has too many members (limit "
+			    "alias-members)";
+		if ((why = names_expand(x, a->to[i], &in, members)) != NULL)
+			return why;
+	}
+	return NULL;
 }
 
 /* --- files that came along ---------------------------------------------------- */
@@ -253,19 +283,31 @@ void
 names_start(struct names *x, struct wsmsg *msg, const struct rcpt *rcpt,
     uint32_t nrcpt, void (*done)(void *, uint32_t, const char *), void *arg)
 {
+	const char	*why;
+	size_t		 members;
 	uint32_t	 i;
 
 	x->msg = msg;
 	x->done = done;
 	x->arg = arg;
 	x->since = x->r->rules.now;
-	for (i = 0; i < nrcpt; i++)
-		if (names_expand(x, rcpt[i].addr, 0) == -1) {
-			done(arg, ST_BAD, "too many recipients of an "
-			    "attachment (limit alias-members)");
+	for (i = 0; i < nrcpt; i++) {
+		members = 0;
+		why = names_expand(x, rcpt[i].addr, NULL, &members);
+		if (why != NULL) {
+			names_fail(x, ST_LOOP, why);
 			return;
 		}
+	}
 	names_next(x);
+}
+
+/* What was uploaded for this message is of use to no other. */
+static void
+names_fail(struct names *x, uint32_t code, const char *why)
+{
+	names_abort(x);
+	x->done(x->arg, code, why);
 }
 
 static void
@@ -295,7 +337,7 @@ names_begin(struct names *x)
 	upload_begin_put(&w, &q);
 	if (soap_ask(x->r->s, P_ATTACH, IMSG_ATTACH_UPLOAD_BEGIN, &w,
 	    IMSG_SOAP_UPLOAD_RESULT, ATTACH_TIMEOUT, names_uploaded, x) == -1)
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 }
 
 /* The next piece, or that it was the last. */
@@ -315,7 +357,7 @@ names_go_on(struct names *x)
 		if (len > p->len - x->offset)
 			len = p->len - (size_t)x->offset;
 		if ((fd = upload_file(p->data + x->offset, len)) == -1) {
-			x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+			names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 			return;
 		}
 	}
@@ -324,7 +366,7 @@ names_go_on(struct names *x)
 	if (soap_ask_fd(x->r->s, P_ATTACH, fd != -1 ?
 	    IMSG_ATTACH_UPLOAD_PIECE : IMSG_ATTACH_UPLOAD_FINISH, fd, &w,
 	    IMSG_SOAP_UPLOAD_RESULT, ATTACH_TIMEOUT, names_uploaded, x) == -1)
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 }
 
 static int
@@ -336,16 +378,16 @@ names_uploaded(void *arg, struct imsg *imsg, const char *why)
 	struct rbuf		 rb;
 
 	if (imsg == NULL) {
-		x->done(x->arg, ST_TEMPFAIL, why);
+		names_fail(x, ST_TEMPFAIL, why);
 		return 0;
 	}
 	rbuf_init(&rb, imsg->data, imsg->hdr.len);
 	if (upload_result_get(&rb, &res) == -1) {
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 		return -1;
 	}
 	if (res.code != ST_OK)
-		x->done(x->arg, res.code == ST_RESYNC ? ST_TEMPFAIL : res.code,
+		names_fail(x, res.code == ST_RESYNC ? ST_TEMPFAIL : res.code,
 		    res.text);
 	else if (res.complete) {
 		free(p->data);
@@ -354,6 +396,7 @@ names_uploaded(void *arg, struct imsg *imsg, const char *why)
 		names_next(x);
 	} else {
 		memcpy(p->upload, res.id, sizeof(p->upload));
+		p->ours = 1;
 		x->offset = res.offset;
 		names_go_on(x);
 	}
@@ -374,7 +417,7 @@ names_ask(struct names *x)
 	q.nrcpt = x->nrcpt;
 	q.rcpt = x->rcpt;
 	if ((q.upload = calloc(x->n, sizeof(*q.upload))) == NULL) {
-		x->done(x->arg, ST_TEMPFAIL, "out of memory");
+		names_fail(x, ST_TEMPFAIL, "out of memory");
 		return;
 	}
 	q.nuploads = (uint32_t)x->n;
@@ -384,7 +427,7 @@ names_ask(struct names *x)
 	free(q.upload);
 	if (soap_ask(x->r->s, P_ATTACH, IMSG_ATTACH_NAME, &w,
 	    IMSG_SOAP_NAME_RESULT, ATTACH_TIMEOUT, names_result, x) == -1)
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 }
 
 /* What this message made, and no message before it. */
@@ -408,24 +451,24 @@ names_result(void *arg, struct imsg *imsg, const char *why)
 	struct rbuf		 rb;
 
 	if (imsg == NULL) {
-		x->done(x->arg, ST_TEMPFAIL, why);
+		names_fail(x, ST_TEMPFAIL, why);
 		return 0;
 	}
 	rbuf_init(&rb, imsg->data, imsg->hdr.len);
 	if (attach_list_get(&rb, &l) == -1 ||
 	    (l.code == ST_OK && l.n != x->n)) {
-		x->done(x->arg, ST_TEMPFAIL, NO_ATTACH);
+		names_fail(x, ST_TEMPFAIL, NO_ATTACH);
 		return -1;
 	}
 	if (l.code != ST_OK)
-		x->done(x->arg, l.code, l.text);
+		names_fail(x, l.code, l.text);
 	else {
 		names_keep(x, &l);
 		x->made = &l;
 		x->next = 0;
 		if (wsmsg_replace_attachments(x->msg, names_replace, x,
 		    &why) == -1 || x->next != x->n)
-			x->done(x->arg, ST_TEMPFAIL,
+			names_fail(x, ST_TEMPFAIL,
 			    "the message cannot be composed");
 		else
 			x->done(x->arg, ST_OK, NULL);
@@ -460,6 +503,37 @@ names_replace(xmlNodePtr c, struct wbuf *out, void *arg)
 }
 
 /* --- taken back ------------------------------------------------------------------ */
+
+/* Those that became attachments are no uploads any more. */
+static int
+names_aborted(void *arg, struct imsg *imsg, const char *why)
+{
+	(void)arg;
+	if (imsg == NULL)
+		log_warnx("soap: uploads of a message that was refused stay "
+		    "until they expire: %s", why);
+	return 0;
+}
+
+static void
+names_abort(struct names *x)
+{
+	struct upload_req	 q = { .owner = x->r->principal };
+	struct wbuf		 w = { 0 };
+	size_t			 i;
+
+	for (i = 0; i < x->n; i++) {
+		if (!x->at[i].ours)
+			continue;
+		memcpy(q.id, x->at[i].upload, sizeof(q.id));
+		upload_req_put(&w, &q);
+		if (soap_ask(x->r->s, P_ATTACH, IMSG_ATTACH_UPLOAD_ABORT, &w,
+		    IMSG_SOAP_UPLOAD_RESULT, ATTACH_TIMEOUT, names_aborted,
+		    NULL) == -1)
+			(void)names_aborted(NULL, NULL, NO_ATTACH);
+		x->at[i].ours = 0;
+	}
+}
 
 static int
 names_forgotten(void *arg, struct imsg *imsg, const char *why)

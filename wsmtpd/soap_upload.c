@@ -12,8 +12,6 @@
 #include "ondemand.h"
 #include "soap.h"
 
-#define UPLOAD_TEXT	65536	/* octets of a name, type, description */
-
 /* Composes what wsattach is asked; a piece comes with *fd. */
 typedef const char *(*upload_read)(struct request *, struct wbuf *, int *fd);
 
@@ -79,10 +77,11 @@ upload_begin_texts(struct request *r, struct upload_begin *q)
 	const struct {
 		const char	*name;
 		char		**text;
+		size_t		 max;	/* that wsattach takes */
 	} texts[] = {
-		{ "Name",	 &q->name },
-		{ "Type",	 &q->type },
-		{ "Description", &q->description },
+		{ "Name",	 &q->name, ATTACH_NAME_MAX },
+		{ "Type",	 &q->type, ATTACH_TYPE_MAX },
+		{ "Description", &q->description, ATTACH_DESC_MAX },
 	};
 	xmlNodePtr	 n;
 	size_t		 i;
@@ -92,9 +91,10 @@ upload_begin_texts(struct request *r, struct upload_begin *q)
 		n = xml_child_count(r->w.operation, NS_WSE2, texts[i].name,
 		    &count);
 		*texts[i].text = count == 0 ? strdup("") :
-		    count == 1 ? xml_text(n, UPLOAD_TEXT) : NULL;
+		    count == 1 ? xml_text(n, texts[i].max) : NULL;
 		if (*texts[i].text == NULL)
-			return "Name, Type or Description is malformed";
+			return "Name, Type or Description is malformed or "
+			    "too long";
 	}
 	return NULL;
 }

@@ -6,6 +6,7 @@ requests as SOAP 1.1 with a password, files beside the envelope by MTOM.
 ondemand.py ca name:port:user:password COMMAND ARG...
 
   upload FILE [PIECE]           its upload's identifier, finished
+  upload-as NAME FILE           the same under another name
   begin NAME SIZE               an upload that is not
   piece ID OFFSET FILE [mtom]   where it goes on
   state ID                      offset, size, complete
@@ -13,7 +14,7 @@ ondemand.py ca name:port:user:password COMMAND ARG...
   abort ID
   send TO[,TO...] ATTACHMENT... upload's identifier, or @FILE in the message
   fetch ID OUT [VERSION OFFSET LENGTH]
-  list, show ID, grant ID ADDRESS, revoke ID ADDRESS, expire ID WHEN,
+  list, show ID, show-after ID ADDRESS, grant ID ADDRESS, revoke ID ADDRESS, expire ID WHEN,
   withdraw ID, update ID UPLOAD: the answer as XML
 
 Prints what is asked for; exit status 1 and the fault when it is refused.
@@ -130,8 +131,11 @@ class Commands:
         return body
 
     def upload(self, path, piece="1000000"):
+        return self.upload_as(os.path.basename(path), path, piece)
+
+    def upload_as(self, name, path, piece="1000000"):
         data = open(path, "rb").read()
-        ident = self.begin(os.path.basename(path), len(data), Digest=digest(data))
+        ident = self.begin(name, len(data), Digest=digest(data))
         for off in range(0, len(data), int(piece)):
             self.put(ident, off, data[off:off + int(piece)], True)
         body = self.c.op("UploadFinish", Upload=ident, Digest=digest(data))[1]
@@ -215,6 +219,9 @@ class Commands:
     def withdraw(self, ident):
         return self.xml("AttachmentWithdraw", Attachment=ident)
 
+    def show_after(self, ident, addr):
+        return self.xml("AttachmentShow", Attachment=ident, After=addr)
+
     def update(self, ident, upload):
         return self.xml("AttachmentUpdate", Attachment=ident, Upload=upload)
 
@@ -222,7 +229,7 @@ class Commands:
 def main():
     commands = Commands(Client(sys.argv[1], sys.argv[2]))
     try:
-        print(getattr(commands, sys.argv[3])(*sys.argv[4:]))
+        print(getattr(commands, sys.argv[3].replace("-", "_"))(*sys.argv[4:]))
     except Fault as e:
         print(e)
         return 1
