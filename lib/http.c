@@ -50,6 +50,7 @@ static int	 http_head_length(struct http_msg *, const char *);
 static void	 http_again(struct http_msg *);
 static size_t	 http_count(const struct http_msg *, const char *);
 static int	 http_chunk_size(struct http_msg *, const char *);
+static void	 http_body_room(struct http_msg *, size_t);
 static int	 http_feed_body(struct http_msg *, const uint8_t *, size_t,
 		    size_t *);
 
@@ -575,6 +576,22 @@ http_chunk_size(struct http_msg *m, const char *s)
 	return 0;
 }
 
+/*
+ * A large body is not copied as often as it doubles: there is room for eight
+ * times what has come, as far as it is announced, and never for what somebody
+ * only says that he will send.
+ */
+static void
+http_body_room(struct http_msg *m, size_t n)
+{
+	uint64_t	 come = m->body.len + n, more;
+
+	if (m->state != HTTP_BODY_LENGTH || come <= m->body.cap)
+		return;
+	more = m->chunk_left < 8 * come ? m->chunk_left : 8 * come;
+	(void)wbuf_reserve(&m->body, (size_t)more);
+}
+
 static int
 http_feed_body(struct http_msg *m, const uint8_t *p, size_t len, size_t *used)
 {
@@ -584,6 +601,7 @@ http_feed_body(struct http_msg *m, const uint8_t *p, size_t len, size_t *used)
 		n = (size_t)m->chunk_left;
 	if (n > m->limits.body_max - m->body.len)
 		return http_fail(m, 413, "body too large");
+	http_body_room(m, n);
 	wbuf_raw(&m->body, p, n);
 	if (m->body.error)
 		return http_fail(m, 503, "out of memory");

@@ -72,6 +72,12 @@ wbuf_grow(struct wbuf *b, size_t n)
 	return 0;
 }
 
+int
+wbuf_reserve(struct wbuf *b, size_t n)
+{
+	return wbuf_grow(b, n);
+}
+
 void
 wbuf_raw(struct wbuf *b, const void *p, size_t n)
 {

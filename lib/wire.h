@@ -21,6 +21,8 @@ void	 wbuf_init(struct wbuf *);
 void	 wbuf_free(struct wbuf *);	/* also wipes: may hold secrets */
 /* Hands the bytes over (caller frees), leaves the buffer empty. */
 uint8_t	*wbuf_steal(struct wbuf *, size_t *);
+/* Room for n more octets, so that adding them needs no other.  0, or -1. */
+int	 wbuf_reserve(struct wbuf *, size_t n);
 void	 wbuf_raw(struct wbuf *, const void *, size_t);	/* no length */
 void	 wbuf_u8(struct wbuf *, uint8_t);
 void	 wbuf_u16(struct wbuf *, uint16_t);
