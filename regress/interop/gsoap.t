@@ -4,7 +4,7 @@
 . "${WS_TOP:?}/regress/lib.sh"
 
 command -v soapcpp2 >/dev/null || skip_all "gSOAP is missing"
-inst_new capricorn
+inst_new capricorn 'limit attachment-piece 1M'
 rm -f capricorn/capricorn.test-tls.*
 wsctl ca issue -d ca -o capricorn -a localhost tls capricorn.test >/dev/null
 inst_user capricorn alice
@@ -19,6 +19,10 @@ ok "X.509" gsoap/gsoap_client "$url" ca/ca.crt x509 \
     capricorn/alice@capricorn.test.key
 ok "password, SOAP 1.1" env SOAP=1.1 gsoap/gsoap_client "$url" ca/ca.crt text \
     alice@capricorn.test "$(cat capricorn/alice.password)"
+for v in 1.2 1.1; do
+	ok "attachments by MTOM, SOAP $v" env SOAP=$v gsoap/gsoap_client "$url" \
+	    ca/ca.crt mtom alice@capricorn.test "$(cat capricorn/alice.password)"
+done
 ok "X.509, SOAP 1.1" env SOAP=1.1 gsoap/gsoap_client "$url" ca/ca.crt x509 \
     alice@capricorn.test capricorn/alice@capricorn.test.crt \
     capricorn/alice@capricorn.test.key
