@@ -6,7 +6,7 @@
 py=/usr/bin/python3
 $py -c 'import zeep, xmlsec, cryptography' 2>/dev/null ||
     skip_all "zeep or python3-xmlsec is missing"
-inst_new capricorn
+inst_new capricorn 'limit attachment-piece 1M'
 rm -f capricorn/capricorn.test-tls.*
 wsctl ca issue -d ca -o capricorn -a localhost tls capricorn.test >/dev/null
 inst_user capricorn alice
