@@ -12,7 +12,6 @@
 #include "wstime.h"
 
 #define SAML_TEXT_MAX	1024
-#define SAML_CERT_MAX	16384	/* base64 text */
 
 static void	 put_time(struct wbuf *, const char *, int64_t, const char *);
 static void	 put_domain(struct wbuf *, const char *, const char *);
@@ -22,7 +21,6 @@ static char	*read_domain(xmlNodePtr);
 static int	 read_time(xmlNodePtr, const char *, int64_t *);
 static int	 attr_is(xmlNodePtr, const char *, const char *);
 static int	 attrs_judged(xmlNodePtr);
-static X509	*read_cert(xmlNodePtr);
 static int	 read_subject(struct saml *, xmlNodePtr, const char **);
 static int	 read_conditions(struct saml *, xmlNodePtr, const char **);
 static int	 read_statement(struct saml *, xmlNodePtr, const char **);
@@ -85,7 +83,7 @@ saml_compose(const struct saml *s, const char *sigalg, struct wbuf *w,
 	    URI_SAML_HOLDER "\"><saml2:SubjectConfirmationData xmlns:xsi=\""
 	    NS_XSI "\" xsi:type=\"saml2:KeyInfoConfirmationDataType\">"
 	    "<ds:KeyInfo xmlns:ds=\"" NS_DS "\">");
-	if (wss_x509data(w, s->holder, NULL) == -1)
+	if (saml_holder_put(w, s) == -1)
 		return -1;
 	wbuf_puts(w, "</ds:KeyInfo></saml2:SubjectConfirmationData>"
 	    "</saml2:SubjectConfirmation></saml2:Subject>");
@@ -228,24 +226,6 @@ attrs_judged(xmlNodePtr n)
 	return 1;
 }
 
-static X509 *
-read_cert(xmlNodePtr n)
-{
-	X509	*cert = NULL;
-	uint8_t	*der = NULL;
-	char	*text;
-	size_t	 len;
-
-	if (n != NULL && (text = xml_text(n, SAML_CERT_MAX)) != NULL) {
-		der = xml_base64(text, &len);
-		free(text);
-	}
-	if (der != NULL)
-		cert = pki_cert_der(der, len);
-	free(der);
-	return cert;
-}
-
 static int
 read_subject(struct saml *s, xmlNodePtr n, const char **why)
 {
@@ -269,11 +249,7 @@ read_subject(struct saml *s, xmlNodePtr n, const char **why)
 		return -1;
 	c = only_child(c, NS_SAML2, "SubjectConfirmationData");
 	c = only_child(c, NS_DS, "KeyInfo");
-	c = only_child(c, NS_DS, "X509Data");
-	c = only_child(c, NS_DS, "X509Certificate");
-	if ((s->holder = read_cert(c)) == NULL || !pki_key_ok(s->holder))
-		return -1;
-	return 0;
+	return c == NULL ? -1 : saml_holder_read(s, c);
 }
 
 static int

@@ -24,6 +24,7 @@ struct saml {
 	int64_t		 from, until;	/* NotBefore, NotOnOrAfter */
 	X509		*holder;	/* a certificate with the subject's key; by whom
 					 * it is signed is of no meaning */
+	int		 bare_key;	/* it carries a ds:KeyValue, and is no more */
 	/* Of one that was read: who signed it, for the caller to judge. */
 	X509		*signer;
 	STACK_OF(X509)	*chain;
@@ -40,6 +41,13 @@ int		 saml_compose(const struct saml *, const char *sigalg,
 int		 saml_seal(const struct wbuf *unsealed, size_t at,
 		    const struct wbuf *signedinfo, const uint8_t *value,
 		    size_t, X509 *cert, STACK_OF(X509) *chain, struct wbuf *out);
+
+/*
+ * The holder from a ds:KeyInfo with one X509Certificate or one KeyValue, RSA
+ * or EC, as strong as pki.h asks; 0, or -1.  And what stands in one: 0 or -1.
+ */
+int		 saml_holder_read(struct saml *, xmlNodePtr keyinfo);
+int		 saml_holder_put(struct wbuf *, const struct saml *);
 
 /*
  * Of an Assertion in a tree.  0: its form is right and it is signed by

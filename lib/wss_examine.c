@@ -547,23 +547,33 @@ wss_assertion(struct examine *e)
 	return 0;
 }
 
-/* SAML Token Profile 1.1.1, 3.4: by the assertion's ID. */
+/*
+ * SAML Token Profile 1.1.1, 3.4: by the assertion's ID, which stands in a
+ * KeyIdentifier or in the URI of a direct reference.
+ */
 static int
 wss_keyinfo_assertion(struct examine *e, xmlNodePtr n)
 {
 	struct wss	*w = e->w;
 	char		*id, *type;
-	int		 same;
+	int		 same, by_uri = xml_is(n, NS_WSSE, "Reference");
 
 	type = xml_attr(n->parent, NS_WSSE11, "TokenType");
-	same = (type == NULL || strcmp(type, URI_SAML_TOKEN) == 0) &&
-	    wss_attr_is(n, "ValueType", URI_SAML_ID);
+	same = type == NULL || strcmp(type, URI_SAML_TOKEN) == 0;
 	free(type);
+	if (!by_uri)
+		same = same && wss_attr_is(n, "ValueType", URI_SAML_ID);
+	else if ((type = xml_attr(n, NULL, "ValueType")) != NULL) {
+		same = same && strcmp(type, URI_SAML_TOKEN) == 0;
+		free(type);
+	}
 	if (!same)
 		return wss_fail(w, WSS_F_UNSUPPORTED_TOKEN,
-		    "KeyIdentifier is not that of an assertion");
-	id = wss_token_text(n, WSS_TEXT_MAX);
-	same = id != NULL && strcmp(id, w->saml.id) == 0;
+		    "the reference is not to an assertion");
+	id = by_uri ? xml_attr(n, NULL, "URI") :
+	    wss_token_text(n, WSS_TEXT_MAX);
+	same = id != NULL && (by_uri ? id[0] == '#' &&
+	    strcmp(id + 1, w->saml.id) == 0 : strcmp(id, w->saml.id) == 0);
 	free(id);
 	if (!same)
 		return wss_fail(w, WSS_F_INVALID_SECURITY,
@@ -643,13 +653,14 @@ wss_keyinfo(struct examine *e)
 	if (xml_next(str) != NULL || n == NULL || xml_next(n) != NULL)
 		return wss_fail(e->w, WSS_F_INVALID_SECURITY,
 		    "malformed KeyInfo");
-	if (xml_is(n, NS_WSSE, "Reference"))
-		return wss_keyinfo_reference(e, n);
-	if (xml_is(n, NS_WSSE, "KeyIdentifier"))
-		return e->assertion != NULL ? wss_keyinfo_assertion(e, n) :
-		    wss_keyinfo_thumbprint(e, n);
-	return wss_fail(e->w, WSS_F_UNSUPPORTED_TOKEN,
-	    "unknown form of key reference");
+	if (!xml_is(n, NS_WSSE, "Reference") &&
+	    !xml_is(n, NS_WSSE, "KeyIdentifier"))
+		return wss_fail(e->w, WSS_F_UNSUPPORTED_TOKEN,
+		    "unknown form of key reference");
+	if (e->assertion != NULL)
+		return wss_keyinfo_assertion(e, n);
+	return xml_is(n, NS_WSSE, "Reference") ?
+	    wss_keyinfo_reference(e, n) : wss_keyinfo_thumbprint(e, n);
 }
 
 /* A MAC under a password's key only, a public key's signature only by one. */

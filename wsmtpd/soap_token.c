@@ -15,7 +15,6 @@
 #include "wstime.h"
 
 #define TOKEN_TEXT_MAX	1024
-#define TOKEN_CERT_MAX	16384	/* base64 text */
 
 struct issuing {
 	struct request	*r;
@@ -145,28 +144,16 @@ token_audience(struct issuing *x, xmlNodePtr rst)
 	return (x->s.audience = strdup(norm)) == NULL ? "out of memory" : NULL;
 }
 
-/* UseKey: the key comes in a certificate, whoever has signed that. */
+/* UseKey: a key, or a certificate with it, whoever has signed that. */
 static const char *
 token_key(struct issuing *x, xmlNodePtr rst)
 {
 	xmlNodePtr	 n = xml_child(rst, NS_WST, "UseKey");
-	uint8_t		*der = NULL;
-	char		*text = NULL;
-	size_t		 len = 0;
 
 	n = n == NULL ? NULL : xml_child(n, NS_DS, "KeyInfo");
-	n = n == NULL ? NULL : xml_child(n, NS_DS, "X509Data");
-	n = n == NULL ? NULL : xml_child(n, NS_DS, "X509Certificate");
-	if (n != NULL && (text = xml_text(n, TOKEN_CERT_MAX)) != NULL)
-		der = xml_base64(text, &len);
-	if (der != NULL)
-		x->s.holder = pki_cert_der(der, len);
-	free(der);
-	free(text);
-	if (x->s.holder == NULL)
-		return "UseKey has no certificate";
-	return pki_key_ok(x->s.holder) ? NULL :
-	    "UseKey: key is neither P-256 nor RSA of 2048 bits and up";
+	return n != NULL && saml_holder_read(&x->s, n) == 0 ? NULL :
+	    "UseKey has no certificate or key of P-256, or RSA of 2048 bits "
+	    "and up";
 }
 
 /* As long as is allowed, or for less if that is asked for. */

@@ -14,7 +14,7 @@ import sys
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
 from attack import (B64, DS, EXC, SHA256, WSA, WSE, WSSE, WSU, X509V3, Envelope, Server, Signer,
@@ -36,18 +36,20 @@ LIST = '<WSEmailFetchHeaders xmlns="%s"/>' % WSE
 class Key(Signer):
     """Its certificate says nothing: signed by itself."""
 
-    def __init__(self):
+    def __init__(self, bits=0):
         import datetime
         now = datetime.datetime.now(datetime.timezone.utc)
-        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.key = (rsa.generate_private_key(65537, bits) if bits else
+                    ec.generate_private_key(ec.SECP256R1()))
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "key")])
         self.cert = (x509.CertificateBuilder().subject_name(name).issuer_name(name)
                      .public_key(self.key.public_key()).serial_number(1)
                      .not_valid_before(now).not_valid_after(now + datetime.timedelta(1))
                      .sign(self.key, hashes.SHA256()))
         self.der = self.cert.public_bytes(serialization.Encoding.DER)
-        self.is_ec = True
-        self.alg = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
+        self.is_ec = not bits
+        self.alg = "http://www.w3.org/2001/04/xmldsig-more#%s-sha256" % (
+            "rsa" if bits else "ecdsa")
 
 
 def certificate(der):
@@ -55,9 +57,34 @@ def certificate(der):
             % base64.b64encode(der).decode())
 
 
+def b64int(n):
+    return base64.b64encode(n.to_bytes((n.bit_length() + 7) // 8, "big")).decode()
+
+
+def rsa_value(n, e):
+    return ('<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>%s</ds:Modulus><ds:Exponent>%s</ds:Exponent>'
+            '</ds:RSAKeyValue></ds:KeyValue>' % (b64int(n), b64int(e)))
+
+
+def ec_value(point, curve="1.2.840.10045.3.1.7"):
+    return ('<ds:KeyValue><d:ECKeyValue xmlns:d="http://www.w3.org/2009/xmldsig11#"><d:NamedCurve '
+            'URI="urn:oid:%s"/><d:PublicKey>%s</d:PublicKey></d:ECKeyValue></ds:KeyValue>'
+            % (curve, base64.b64encode(point).decode()))
+
+
+def keyvalue(key):
+    """A bare key: XML Signature 1.1, 4.5.2."""
+    public = key.key.public_key()
+    if not key.is_ec:
+        n = public.public_numbers()
+        return rsa_value(n.n, n.e)
+    return ec_value(public.public_bytes(serialization.Encoding.X962,
+                                        serialization.PublicFormat.UncompressedPoint))
+
+
 def assertion(signer, holder, subject="mallory@evil.test", issuer="evil.test",
               audience="scorpio.test", start=-5, end=300, method=HOK, ident="_t",
-              conditions="", confirmations="", issued=0, attribute=None):
+              conditions="", confirmations="", issued=0, attribute=None, keyinfo=None):
     a = etree.fromstring(
         '<saml2:Assertion xmlns:saml2="%s" ID="%s" IssueInstant="%s" Version="2.0">'
         '<saml2:Issuer>%s</saml2:Issuer><saml2:Subject><saml2:NameID Format="%s">%s</saml2:NameID>'
@@ -70,7 +97,7 @@ def assertion(signer, holder, subject="mallory@evil.test", issuer="evil.test",
         '</saml2:AuthnContextClassRef></saml2:AuthnContext></saml2:AuthnStatement>'
         '</saml2:Assertion>' % (
             SAML, ident, stamp(issued), DOMAIN + issuer, EMAIL, subject, method, DS,
-            certificate(holder.der), confirmations, stamp(start), stamp(end), DOMAIN + audience,
+            keyinfo or certificate(holder.der), confirmations, stamp(start), stamp(end), DOMAIN + audience,
             conditions, stamp()))
     if attribute:
         element, name, value = attribute
@@ -89,7 +116,7 @@ def assertion(signer, holder, subject="mallory@evil.test", issuer="evil.test",
 
 
 def request(holder, token, op=None, to=DOMAIN + "scorpio.test", ident="_t", refs=None,
-            more=None, frm=None, cover=True):
+            more=None, frm=None, cover=True, direct=None):
     wsa = {"MessageID": "urn:uuid:" + hashlib.sha256(stamp().encode()).hexdigest()[:32] +
            str(request.n)}
     request.n += 1
@@ -109,9 +136,11 @@ def request(holder, token, op=None, to=DOMAIN + "scorpio.test", ident="_t", refs
     if cover:
         t = token[0] if isinstance(token, list) else token
         signed.append(e.reference(t.get("ID"), digest=hashlib.sha256(c14n(t)).digest()))
+    to_it = (direct % ident if direct else '<wsse:KeyIdentifier ValueType="%s">%s'
+             '</wsse:KeyIdentifier>' % (SAMLID, ident))
     e.signature(refs=signed, keyinfo=(
-        '<wsse:SecurityTokenReference xmlns:wsse="%s"><wsse:KeyIdentifier ValueType="%s">%s'
-        '</wsse:KeyIdentifier></wsse:SecurityTokenReference>' % (WSSE, SAMLID, ident)))
+        '<wsse:SecurityTokenReference xmlns:wsse="%s">%s</wsse:SecurityTokenReference>'
+        % (WSSE, to_it)))
     return e
 
 
@@ -156,6 +185,29 @@ def forged(s, evil, other):
     bad("DEST: in a request to an URL", req={"to": "https://scorpio.test/wsemail"})
     bad("SUBJECT: the signature leaves out who asks", req={"cover": False})
     bad("SUBJECT: and says that it is another", req={"cover": False, "frm": "mailto:x@evil.test"})
+    for bits in (0, 2048):
+        bare = Key(bits)
+        s.ask("a bare key of %s" % ("RSA" if bits else "P-256"), request(
+            bare, assertion(evil, bare, keyinfo=keyvalue(bare))), good=True)
+    bad("a bare key that is another's", code="FailedCheck", keyinfo=keyvalue(thief))
+    bad("two keys", code="InvalidSecurityToken", keyinfo=keyvalue(key) + keyvalue(thief))
+    bad("a key and a certificate", code="InvalidSecurityToken",
+        keyinfo=keyvalue(key) + certificate(thief.der))
+    n = Key(2048).key.public_key().public_numbers().n
+    for what, value in (
+            ("of RSA of 1024 bits", rsa_value(n >> 1024 | 1 << 1023, 65537)),
+            ("of RSA with the exponent 1", rsa_value(n, 1)),
+            ("of RSA with an even exponent", rsa_value(n, 65536)),
+            ("that is no point of the curve", ec_value(b"\x04" + b"\x01" * 64)),
+            ("at infinity", ec_value(b"\x00")),
+            ("on another curve", ec_value(b"\x04" + b"\x01" * 64, "1.3.132.0.10"))):
+        bad("a bare key " + what, code="InvalidSecurityToken", keyinfo=value)
+    direct = '<wsse:Reference URI="#%s"/>'
+    s.ask("a direct reference", request(key, assertion(evil, key), direct=direct), good=True)
+    bad("a direct reference to another", code="InvalidSecurity",
+        req={"direct": direct, "ident": "_u"})
+    bad("a direct reference as to a certificate", code="UnsupportedSecurityToken",
+        req={"direct": '<wsse:Reference URI="#%s" ValueType="' + X509V3 + '"/>'})
     s.ask("who asks in wsa:From", request(key, assertion(evil, key), cover=False,
                                           frm="mailto:Mallory@evil.test"), good=True)
     e = request(key, assertion(evil, key))
@@ -276,6 +328,14 @@ def issuing(s, home, password):
     token = ask("a stock client's request", good=True)
     s.ask("what it gets is taken", request(key, token, ident=token.get("ID")), good=True)
     ask("without a TokenType", good=True, type="")
+    for bits in (0, 2048):
+        bare = Key(bits)
+        use = parts["use"].replace(certificate(key.der), keyvalue(bare))
+        token = ask("for a bare key", good=True, use=use)
+        s.ask("which is taken, too", request(bare, token, ident=token.get("ID")), good=True)
+    ask("for a key and a certificate", use=parts["use"].replace(
+        certificate(key.der), certificate(key.der) + keyvalue(key)))
+    ask("for a weak key", use=parts["use"].replace(certificate(key.der), rsa_value(3 << 1000, 3)))
     ask("with what means nothing here", good=True, more="<t:KeySize>256</t:KeySize>")
     ask("on behalf of another", more="<t:OnBehalfOf>bob@capricorn.test</t:OnBehalfOf>")
     ask("to act as another", more="<t:ActAs>bob@capricorn.test</t:ActAs>")

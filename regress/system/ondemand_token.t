@@ -38,7 +38,7 @@ while IFS= read -r line; do
 	*)	echo "# $line" ;;
 	esac
 done <result
-is "$(grep -c '^ok' result)" 65 "as many as there are"
+is "$(grep -c '^ok' result)" 79 "as many as there are"
 
 # Policy: whose tokens are honoured.
 cp scorpio/conf conf.old

@@ -95,7 +95,7 @@ if /usr/bin/python3 -c 'import lxml, cryptography' 2>/dev/null; then
 		*)	echo "# $line" ;;
 		esac
 	done <result
-	is "$(grep -c '^ok' result)" 67 "as many as there are"
+	is "$(grep -c '^ok' result)" 87 "as many as there are"
 else
 	echo "# python3 with lxml and cryptography is missing: no forgeries"
 fi
