@@ -15,6 +15,13 @@
 
 #define ATTACH_TIMEOUT	150	/* s */
 
+struct showing {		/* pages of one attachment */
+	int		 first;		/* page */
+	int		 recipients, fetches;	/* there are more of these */
+	char		*after;		/* last recipient, or NULL */
+	int64_t		 before;	/* last fetch, or 0 */
+};
+
 static int	 attach_list(struct session *, int, char **);
 static int	 attach_show(struct session *, int, char **);
 static int	 attach_recipients(struct session *, int, char **);
@@ -29,6 +36,10 @@ static void	 attach_line(xmlNodePtr);
 static void	 attach_field(const char *, xmlNodePtr, const char *);
 static void	 attach_json(xmlNodePtr);
 static int	 attach_page(struct session *, char **before, int *more);
+static void	 attach_version(xmlNodePtr);
+static void	 attach_recipient(xmlNodePtr, struct showing *);
+static void	 attach_fetch(xmlNodePtr, struct showing *);
+static void	 attach_page_show(xmlNodePtr, struct showing *);
 static int	 attach_rows(struct session *, const char *id);
 
 static const struct {
@@ -182,66 +193,85 @@ attach_list(struct session *s, int argc, char **argv)
 	return code;
 }
 
+static void
+attach_version(xmlNodePtr n)
+{
+	attach_field("version ", n, "Number");
+	attach_field(", ", n, "Size");
+	attach_field(" octets, ", n, "Created");
+	putchar('\n');
+}
+
+static void
+attach_recipient(xmlNodePtr n, struct showing *sh)
+{
+	attach_field("for ", n, "Address");
+	attach_field(", fetched ", n, "Fetches");
+	attach_field(" times, last ", n, "Last");
+	putchar('\n');
+	free(sh->after);
+	sh->after = answer_text(n, "Address");
+}
+
+static void
+attach_fetch(xmlNodePtr n, struct showing *sh)
+{
+	attach_field("", n, "Time");
+	attach_field(" ", n, "Address");
+	attach_field(" version ", n, "Version");
+	putchar('\n');
+	sh->before = answer_int(n, "Number", 0);
+}
+
+/* What of a page was not shown before. */
+static void
+attach_page_show(xmlNodePtr op, struct showing *sh)
+{
+	xmlNodePtr	 n;
+	char		*recipients, *fetches;
+
+	for (n = xml_first(op); n != NULL; n = xml_next(n))
+		if (xml_is(n, NS_WSE2, "Attachment") && sh->first)
+			attach_line(n);
+		else if (xml_is(n, NS_WSE2, "Version") && sh->first)
+			attach_version(n);
+		else if (xml_is(n, NS_WSE2, "Recipient") && sh->recipients)
+			attach_recipient(n, sh);
+		else if (xml_is(n, NS_WSE2, "Fetch") && sh->fetches)
+			attach_fetch(n, sh);
+	recipients = answer_text(op, "MoreRecipients");
+	fetches = answer_text(op, "MoreFetches");
+	sh->recipients = sh->recipients && strcmp(recipients, "true") == 0;
+	sh->fetches = sh->fetches && strcmp(fetches, "true") == 0;
+	sh->first = 0;
+	free(recipients);
+	free(fetches);
+}
+
 /* All recipients and fetches, a page after the other. */
 static int
 attach_rows(struct session *s, const char *id)
 {
+	struct showing	 sh = { .first = 1, .recipients = 1, .fetches = 1 };
 	struct answer	 a;
 	struct wbuf	 w = { 0 };
-	xmlNodePtr	 n;
-	char		*after = NULL, *more, *rows;
-	int64_t		 before = 0;
-	int		 code, first = 1, recipients = 1, fetches = 1;
+	int		 code = 0;
 
-	while (recipients || fetches) {
+	while (code == 0 && (sh.recipients || sh.fetches)) {
 		xml_put_elem(&w, "w:Attachment", id);
-		if (after != NULL)
-			xml_put_elem(&w, "w:After", after);
-		if (before > 0)
+		xml_put_elem(&w, "w:After", sh.after);
+		if (sh.before > 0)
 			wbuf_printf(&w, "<w:Before>%" PRId64 "</w:Before>",
-			    before);
-		code = call(s, NS_WSE2, "AttachmentShow", &w, NULL, 0,
-		    ATTACH_TIMEOUT, &a);
+			    sh.before);
+		if ((code = call(s, NS_WSE2, "AttachmentShow", &w, NULL, 0,
+		    ATTACH_TIMEOUT, &a)) == 0) {
+			attach_page_show(a.op, &sh);
+			answer_free(&a);
+		}
 		wbuf_free(&w);
-		if (code != 0) {
-			free(after);
-			return code;
-		}
-		for (n = xml_first(a.op); n != NULL; n = xml_next(n)) {
-			if (xml_is(n, NS_WSE2, "Attachment") && first)
-				attach_line(n);
-			else if (xml_is(n, NS_WSE2, "Version") && first) {
-				attach_field("version ", n, "Number");
-				attach_field(", ", n, "Size");
-				attach_field(" octets, ", n, "Created");
-				putchar('\n');
-			} else if (xml_is(n, NS_WSE2, "Recipient") &&
-			    recipients) {
-				attach_field("for ", n, "Address");
-				attach_field(", fetched ", n, "Fetches");
-				attach_field(" times, last ", n, "Last");
-				putchar('\n');
-				free(after);
-				after = answer_text(n, "Address");
-			} else if (xml_is(n, NS_WSE2, "Fetch") && fetches) {
-				attach_field("", n, "Time");
-				attach_field(" ", n, "Address");
-				attach_field(" version ", n, "Version");
-				putchar('\n');
-				before = answer_int(n, "Number", 0);
-			}
-		}
-		more = answer_text(a.op, "MoreRecipients");
-		rows = answer_text(a.op, "MoreFetches");
-		recipients = recipients && strcmp(more, "true") == 0;
-		fetches = fetches && strcmp(rows, "true") == 0;
-		first = 0;
-		free(more);
-		free(rows);
-		answer_free(&a);
 	}
-	free(after);
-	return 0;
+	free(sh.after);
+	return code;
 }
 
 static int
