@@ -95,4 +95,21 @@ is "$(od alice list '' 1000 | sed 's/<w:Attachment>/\n&/g' | grep '<w:Attachment
     grep -vc '<w:Withdrawn>')" "$was" "what was made for it is taken back"
 like "$(od alice send bob@capricorn.test $(yes @small | head -n 101))" \
     'too many' "a hundred and one files"
+
+# --- forms -------------------------------------------------------------------
+/usr/bin/python3 "$WS_TOP/regress/system/ondemand_odd.py" ca/ca.crt \
+    "capricorn.test:$PORT_capricorn:carol:carol-secret-capricorn" >result 2>&1
+while IFS= read -r line; do
+	case $line in
+	"ok "*)	ok "odd: ${line#ok }" true ;;
+	"not ok "*) ok "odd: ${line#not ok }" false ;;
+	*)	echo "# $line" ;;
+	esac
+done <result
+is "$(grep -c '^ok' result)" 86 "as many as there are"
+is "$(inst_pid capricorn attach) $(inst_pid capricorn soap)" "$attach $soap" \
+    "the processes are the same"
+is "$(grep -c 'channel closed\|is gone' capricorn/log)" 0 \
+    "and have not broken with each other"
+ok "it ends in order" inst_stop capricorn
 finish
