@@ -106,7 +106,7 @@ while IFS= read -r line; do
 	*)	echo "# $line" ;;
 	esac
 done <result
-is "$(grep -c '^ok' result)" 86 "as many as there are"
+is "$(grep -c '^ok' result)" 87 "as many as there are"
 is "$(inst_pid capricorn attach) $(inst_pid capricorn soap)" "$attach $soap" \
     "the processes are the same"
 is "$(grep -c 'channel closed\|is gone' capricorn/log)" 0 \

@@ -126,7 +126,8 @@ class Odd(Commands):
         self.post("<x:AttachmentUpload>%s</x:AttachmentUpload>" % up, None)
         ident = self.newest(1)[0][0]
         for fields in ({"Offset": "-1"}, {"Offset": "9223372036854775808"}, {"Version": "-1"},
-                       {"Version": "4294967296"}, {"Length": "x"}):
+                       {"Version": "4294967296"}, {"Length": "x"},
+                       {"Offset": "1 1"}):
             self.fault("500", "AttachmentFetch", Attachment=ident, **fields)
         for fields in ({"Offset": "11"}, {"Offset": "9223372036854775807"},
                        {"Version": "4294967295"}, {"Version": "2"}):
