@@ -93,6 +93,12 @@ like "$(od alice send nobody@capricorn.test $ups)" '^550 ' \
     "to a recipient that there is not"
 is "$(od alice list '' 1000 | sed 's/<w:Attachment>/\n&/g' | grep '<w:Attachment>' |
     grep -vc '<w:Withdrawn>')" "$was" "what was made for it is taken back"
+id=0123456789abcdef0123456789abcdef@capricorn.test
+up=$(od alice upload small)
+like "$(MESSAGE_ID=$id od alice send nobody@capricorn.test "$up")" '^550 ' \
+    "refused under a MessageId of its own"
+like "$(MESSAGE_ID=$id od alice send bob@capricorn.test "$up")" '^550 ' \
+    "and sent again: not with what was taken back"
 like "$(od alice send bob@capricorn.test $(yes @small | head -n 101))" \
     'too many' "a hundred and one files"
 
