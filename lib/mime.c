@@ -403,8 +403,11 @@ mime_resolve(struct mime *m, xmlDocPtr doc, const char **why)
 	xml_parts_init(&m->beside);
 	for (n = root; n != NULL; n = next) {
 		next = mime_next(n, root);
-		if (xml_is(n, NS_XOP, "Include") && (xml_first(n) != NULL ||
-		    n == root || mime_include(m, n, why) == -1))
+		if (!xml_is(n, NS_XOP, "Include"))
+			continue;
+		*why = "malformed xop:Include";
+		if (xml_first(n) != NULL || n == root ||
+		    mime_include(m, n, why) == -1)
 			return -1;
 	}
 	return 0;

@@ -212,6 +212,7 @@ submit_result_put(struct wbuf *b, const struct submit_result *s)
 {
 	wbuf_u32(b, s->code);
 	wbuf_u32(b, s->replayed);
+	wbuf_u32(b, s->known);
 	wbuf_str(b, s->text);
 	statuses_put(b, s->rcpt, s->nrcpt);
 }
@@ -222,6 +223,7 @@ submit_result_get(struct rbuf *r, struct submit_result *s)
 	memset(s, 0, sizeof(*s));
 	s->code = rbuf_u32(r);
 	s->replayed = rbuf_u32(r);
+	s->known = rbuf_u32(r);
 	s->text = rbuf_str(r, TEXT_MAX);
 	s->rcpt = statuses_get(r, &s->nrcpt);
 	if (rbuf_end(r) == 0)

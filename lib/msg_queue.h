@@ -75,6 +75,7 @@ struct rcpt_status {
 struct submit_result {
 	uint32_t	 code;		/* ST_*; ST_OK only after the commit is on disk */
 	uint32_t	 replayed;	/* 1: the nonce was seen before; nothing was done */
+	uint32_t	 known;		/* 1: a user's, accepted before */
 	char		*text;
 	uint32_t	 nrcpt;		/* recipients refused (peer: of several) */
 	struct rcpt_status *rcpt;

@@ -151,8 +151,11 @@ name_look(struct naming *n, const uint8_t id[ATTACH_ID])
 		return -1;
 	if (adb_named_get(db, n->txn, key, is, &version) == 0) {
 		if (adb_attach_get(db, n->txn, is, &at) == 0) {
+			/* Its message was refused, perhaps: nobody had it. */
+			if (!(ret = change_is_live(&at, n->now)))
+				op_refuse(n->op, ST_NOUSER, ATTACH_NOSUCH);
 			adb_attach_free(&at);
-			return 1;
+			return ret;
 		}
 		if (errno != ENOENT && errno != EILSEQ)
 			return -1;

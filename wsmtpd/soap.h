@@ -264,6 +264,8 @@ void	 names_start(struct names *, struct wsmsg *, const struct rcpt *,
 	    const char *why), void *arg);
 /* The message was refused: those that it made are taken back. */
 void	 names_take_back(struct names *);
+/* It was accepted before: files that came along are there already. */
+void	 names_known(struct names *);
 
 /* --- soap_outgoing.c --- */
 /* A message of ours on its way: composed, signed, checked. */

@@ -41,6 +41,8 @@ struct names {
 	const struct attach_list *made;	/* while the message is rewritten */
 	uint8_t		(*mine)[ATTACH_ID];
 	size_t		 nmine;
+	uint8_t		(*came)[ATTACH_ID];	/* of them, files that came along */
+	size_t		 ncame;
 	void		(*done)(void *, uint32_t, const char *);
 	void		*arg;
 };
@@ -70,6 +72,7 @@ static int	 names_result(void *, struct imsg *, const char *);
 static int	 names_replace(xmlNodePtr, struct wbuf *, void *);
 static void	 names_keep(struct names *, const struct attach_list *);
 static void	 names_abort(struct names *);
+static void	 names_withdraw(struct names *, uint8_t (*)[ATTACH_ID], size_t);
 static int	 names_forgotten(void *, struct imsg *, const char *);
 static int	 names_aborted(void *, struct imsg *, const char *);
 
@@ -133,6 +136,7 @@ names_free(struct names *x)
 	free(x->rcpt);
 	free(x->at);
 	free(x->mine);
+	free(x->came);
 	free(x);
 }
 
@@ -436,11 +440,15 @@ names_keep(struct names *x, const struct attach_list *l)
 {
 	uint32_t	 i;
 
-	if ((x->mine = calloc(x->n, sizeof(*x->mine))) == NULL)
+	if ((x->mine = calloc(x->n, sizeof(*x->mine))) == NULL ||
+	    (x->came = calloc(x->n, sizeof(*x->came))) == NULL)
 		return;
-	for (i = 0; i < l->n; i++)
+	for (i = 0; i < l->n; i++) {
 		if (l->info[i].created >= x->since)
 			memcpy(x->mine[x->nmine++], l->info[i].id, ATTACH_ID);
+		if (x->at[i].ours)
+			memcpy(x->came[x->ncame++], l->info[i].id, ATTACH_ID);
+	}
 }
 
 static int
@@ -545,21 +553,38 @@ names_forgotten(void *arg, struct imsg *imsg, const char *why)
 	return 0;
 }
 
-void
-names_take_back(struct names *x)
+static void
+names_withdraw(struct names *x, uint8_t (*id)[ATTACH_ID], size_t n)
 {
 	struct attach_change	 q = { .owner = x->r->principal };
 	struct wbuf		 w = { 0 };
 	size_t			 i;
 
 	q.addr = (char *)(uintptr_t)"";
-	for (i = 0; i < x->nmine; i++) {
-		memcpy(q.id, x->mine[i], sizeof(q.id));
+	for (i = 0; i < n; i++) {
+		memcpy(q.id, id[i], sizeof(q.id));
 		attach_change_put(&w, &q);
 		if (soap_ask(x->r->s, P_ATTACH, IMSG_ATTACH_WITHDRAW, &w,
 		    IMSG_SOAP_ATTACH_CHANGE_RESULT, ATTACH_TIMEOUT,
 		    names_forgotten, NULL) == -1)
 			(void)names_forgotten(NULL, NULL, NO_ATTACH);
 	}
-	x->nmine = 0;
+}
+
+void
+names_take_back(struct names *x)
+{
+	names_withdraw(x, x->mine, x->nmine);
+	x->nmine = x->ncame = 0;
+}
+
+/*
+ * Of uploads the message before made the same attachments; a file that comes
+ * along is a new one each time.
+ */
+void
+names_known(struct names *x)
+{
+	names_withdraw(x, x->came, x->ncame);
+	x->ncame = 0;
 }

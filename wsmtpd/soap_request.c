@@ -344,15 +344,21 @@ request_int(xmlNodePtr n, const char *ns, const char *name, int64_t min,
     int64_t max, int64_t *value)
 {
 	const char	*errstr = "malformed";
-	char		*text, *p, *nil;
+	static const char blank[] = " \t\r\n";
+	char		*text, *p, *end, *nil;
 	int		 count;
 
 	if ((n = xml_child_count(n, ns, name, &count)) == NULL)
 		return 0;
 	if (count != 1 || (text = xml_text(n, 64)) == NULL)
 		return -1;
-	p = text + strspn(text, " \t\r\n");
-	p[strcspn(p, " \t\r\n")] = '\0';
+	p = text + strspn(text, blank);
+	end = p + strcspn(p, blank);
+	if (end[strspn(end, blank)] != '\0') {
+		free(text);
+		return -1;
+	}
+	*end = '\0';
 	if (*p != '\0')
 		*value = strtonum(p, min, max, &errstr);
 	else if ((nil = xml_attr(n, NS_XSI, "nil")) != NULL) {

@@ -568,8 +568,10 @@ send_submitted(void *arg, struct imsg *imsg, const char *why)
 	else if (res.code == ST_TEMPFAIL)
 		request_fault_later(r, res.text);
 	else {
-		if (res.code != ST_OK && !r->is_peer && sd->names != NULL)
+		if (!r->is_peer && sd->names != NULL && res.code != ST_OK)
 			names_take_back(sd->names);
+		else if (!r->is_peer && sd->names != NULL && res.known)
+			names_known(sd->names);
 		if (res.code == ST_OK && r->is_peer)
 			r->s->st.peer_in++;
 		else if (res.code == ST_OK)

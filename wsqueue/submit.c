@@ -280,6 +280,7 @@ submit_judge_user(struct submission *sub, struct store_txn *txn)
 			return 0;
 		}
 		q->st.dup++;
+		sub->res.known = 1;
 		submit_set(sub, ST_OK, "Message queued for delivery.");
 		return 0;
 	}
@@ -540,6 +541,7 @@ submit_committed(void *arg, int ret)
 		if (sub->blob_made)
 			(void)blob_unlink(sub->msg.qid);
 		sub->res.replayed = 0;
+		sub->res.known = 0;
 		submit_tempfail(sub, "the queue cannot be written to");
 	} else if (sub->effect) {
 		submit_insert(sub);

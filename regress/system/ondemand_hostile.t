@@ -93,6 +93,48 @@ like "$(od alice send nobody@capricorn.test $ups)" '^550 ' \
     "to a recipient that there is not"
 is "$(od alice list '' 1000 | sed 's/<w:Attachment>/\n&/g' | grep '<w:Attachment>' |
     grep -vc '<w:Withdrawn>')" "$was" "what was made for it is taken back"
+id=0123456789abcdef0123456789abcdef@capricorn.test
+up=$(od alice upload small)
+like "$(MESSAGE_ID=$id od alice send nobody@capricorn.test "$up")" '^550 ' \
+    "refused under a MessageId of its own"
+like "$(MESSAGE_ID=$id od alice send bob@capricorn.test "$up")" '^550 ' \
+    "and sent again: not with what was taken back"
+
+# --- a message that is sent twice --------------------------------------------
+live() {	# attachments that are not withdrawn
+	od alice list '' 1000 | sed 's/<w:Attachment>/\n&/g' |
+	    grep '<w:Attachment>' | grep -vc '<w:Withdrawn>'
+}
+id=0123456789abcdef0123456789abcde0@capricorn.test
+up=$(od alice upload small)
+is "$(MESSAGE_ID=$id od alice send bob@capricorn.test @small "$up")" "$id" \
+    "a file and an upload"
+was=$(live)
+is "$(MESSAGE_ID=$id od alice send bob@capricorn.test @small "$up")" "$id" \
+    "its answer is lost: sent again"
+is "$(live)" "$was" "its attachments are those of the first time"
+mail bob@capricorn save "$(mail bob@capricorn list -n 1 |
+    awk '$1 ~ /^[0-9]+$/ { print $1; exit }')" saved
+for i in $(tr '<' '\n' <saved | sed -n 's/^\([a-z]*:\)\{0,1\}Identifier>//p'); do
+	ok "and can be fetched" od bob fetch "$i" got
+done
 like "$(od alice send bob@capricorn.test $(yes @small | head -n 101))" \
     'too many' "a hundred and one files"
+
+# --- forms -------------------------------------------------------------------
+/usr/bin/python3 "$WS_TOP/regress/system/ondemand_odd.py" ca/ca.crt \
+    "capricorn.test:$PORT_capricorn:carol:carol-secret-capricorn" >result 2>&1
+while IFS= read -r line; do
+	case $line in
+	"ok "*)	ok "odd: ${line#ok }" true ;;
+	"not ok "*) ok "odd: ${line#not ok }" false ;;
+	*)	echo "# $line" ;;
+	esac
+done <result
+is "$(grep -c '^ok' result)" 87 "as many as there are"
+is "$(inst_pid capricorn attach) $(inst_pid capricorn soap)" "$attach $soap" \
+    "the processes are the same"
+is "$(grep -c 'channel closed\|is gone' capricorn/log)" 0 \
+    "and have not broken with each other"
+ok "it ends in order" inst_stop capricorn
 finish

@@ -86,6 +86,7 @@ static const struct field d_submit[] = {
 };
 static const struct field d_submit_result[] = {
 	F_U32(submit_result, code), F_U32(submit_result, replayed),
+	F_U32(submit_result, known),
 	F_STR(submit_result, text, TEXT),
 	F_LIST(submit_result, rcpt, nrcpt, d_rcpt_status), F_END
 };
