@@ -467,11 +467,12 @@ call_exchange(struct session *s, const struct call *c, struct answer *a)
 
 	s->fault = 0;
 	memset(a, 0, sizeof(*a));
-	code = call_compose(s, c, &out, msgid, type);
-	if (code == 0)
-		code = conn_post(s->conn, type, c->op->action, &out, &a->http,
-		    c->timeout);
-	wbuf_free(&out);
+	do {
+		if ((code = call_compose(s, c, &out, msgid, type)) == 0)
+			code = conn_post(s->conn, type, c->op->action, &out,
+			    &a->http, c->timeout);
+		wbuf_free(&out);
+	} while (code == CONN_CLOSED);
 	if (code == 0)
 		code = answer_read(s, c->op->answer, c->open, msgid, a);
 	return code;

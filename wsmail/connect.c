@@ -445,6 +445,7 @@ conn_read(struct conn *c, struct http_msg *m)
 	}
 }
 
+/* 0, a code after an error was printed, or CONN_CLOSED. */
 int
 conn_post(struct conn *c, const char *type, const char *action,
     const struct wbuf *body, struct http_msg *m, unsigned int timeout)
@@ -453,43 +454,38 @@ conn_post(struct conn *c, const char *type, const char *action,
 	struct wbuf			 head;
 	int				 code, r, reused;
 
-	for (;;) {
-		if (c->fd == -1 && (code = conn_connect(c)) != 0)
-			return code;
-		reused = c->used;
-		wbuf_init(&head);
-		wbuf_printf(&head, "POST /wsemail HTTP/1.1\r\nHost: %s\r\n"
-		    "Content-Type: %s\r\nSOAPAction: \"%s\"\r\n"
-		    "Content-Length: %zu\r\nUser-Agent: wsmail\r\n\r\n",
-		    c->authority, type, action, body->len);
-		wbuf_raw(&head, body->data, body->len);
-		if (head.error != 0) {
-			wbuf_free(&head);
-			return EX_OSERR;
-		}
-		http_msg_init(m, 1, &limits);
-		conn_settimeout(c, timeout);
-		/* Who does not want all of it may have said why. */
-		(void)conn_write(c, head.data, head.len);
-		r = conn_read(c, m);
+	if (c->fd == -1 && (code = conn_connect(c)) != 0)
+		return code;
+	reused = c->used;
+	wbuf_init(&head);
+	wbuf_printf(&head, "POST /wsemail HTTP/1.1\r\nHost: %s\r\n"
+	    "Content-Type: %s\r\nSOAPAction: \"%s\"\r\n"
+	    "Content-Length: %zu\r\nUser-Agent: wsmail\r\n\r\n",
+	    c->authority, type, action, body->len);
+	wbuf_raw(&head, body->data, body->len);
+	if (head.error != 0) {
 		wbuf_free(&head);
-		c->used = 1;
-		if (r == 0)
-			break;
-		http_msg_free(m);
-		conn_shut(c);
-		if (r == -1)
-			return EX_TEMPFAIL;
-		if (!reused) {
-			fprintf(stderr, "wsmail: the server closed the "
-			    "connection\n");
-			return EX_TEMPFAIL;
-		}
-		/* A kept connection that had been closed meanwhile: anew. */
+		return EX_OSERR;
 	}
-	if (!m->keepalive)
-		conn_shut(c);
-	return 0;
+	http_msg_init(m, 1, &limits);
+	conn_settimeout(c, timeout);
+	/* Who does not want all of it may have said why. */
+	(void)conn_write(c, head.data, head.len);
+	r = conn_read(c, m);
+	wbuf_free(&head);
+	c->used = 1;
+	if (r == 0) {
+		if (!m->keepalive)
+			conn_shut(c);
+		return 0;
+	}
+	http_msg_free(m);
+	conn_shut(c);
+	if (r == 1 && reused)
+		return CONN_CLOSED;
+	if (r == 1)
+		fprintf(stderr, "wsmail: the server closed the connection\n");
+	return EX_TEMPFAIL;
 }
 
 static void

@@ -52,9 +52,11 @@ struct conn	*conn_open(const struct account *, int *code);
 void		 conn_close(struct conn *);
 /*
  * Posts one envelope and reads the answer, waiting at most `timeout` seconds
- * for it.  Reconnects once when a kept connection was closed meanwhile.
- * 0, or a sysexits code after an error was printed.
+ * for it.  0, a sysexits code after an error was printed, or CONN_CLOSED: a
+ * kept connection was closed meanwhile, and the next post makes another.  As
+ * the server may have had the request, that takes a fresh one.
  */
+#define CONN_CLOSED	(-1)
 int		 conn_post(struct conn *, const char *content_type,
 		    const char *action, const struct wbuf *, struct http_msg *,
 		    unsigned int timeout);
