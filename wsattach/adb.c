@@ -35,77 +35,21 @@ adb_be64(uint8_t *p, uint64_t v)
 	adb_be32(p + 4, (uint32_t)v);
 }
 
-/* Begins to read a record.  Of another version: -1. */
-int
-adb_record(struct rbuf *r, const struct store_val *v)
-{
-	rbuf_init(r, v->p, v->len);
-	if (rbuf_u8(r) == ADB_RECORD)
-		return 0;
-	errno = EILSEQ;
-	return -1;
-}
-
-int
-adb_record_end(struct rbuf *r)
-{
-	if (rbuf_end(r) == 0)
-		return 0;
-	if (errno != ENOMEM)
-		errno = EILSEQ;
-	return -1;
-}
-
-/* Writes and frees the buffer. */
-int
-adb_put_wbuf(struct store_table *t, struct store_txn *txn, const void *key,
-    size_t klen, struct wbuf *w)
-{
-	int	ret = -1, saved;
-
-	if (w->error)
-		errno = ENOMEM;
-	else
-		ret = store_put(t, txn, key, klen, w->data, w->len);
-	saved = errno;
-	wbuf_free(w);
-	errno = saved;
-	return ret;
-}
-
 int
 adb_open(struct adb *db)
 {
-	struct {
-		struct store_table	**t;
-		const char		 *name;
-	} tables[] = {
+	const struct store_named	 tables[] = {
 		{ &db->content, "content" }, { &db->upload, "upload" },
 		{ &db->attach, "attach" }, { &db->own, "own" },
 		{ &db->version, "version" }, { &db->rcpt, "rcpt" },
 		{ &db->fetch, "fetch" }, { &db->named, "named" },
 		{ &db->usage, "usage" }, { &db->quarantine, "quarantine" },
 	};
-	size_t	i;
 
 	memset(db, 0, sizeof(*db));
-	if ((db->store = store_open(".", ADB_CACHE, ADB_FORMAT)) == NULL) {
-		if (errno == EPROTONOSUPPORT)
-			log_warnx("attachments: the store on disk has another "
-			    "format than %d", ADB_FORMAT);
-		else
-			log_warn("attachments: store");
-		return -1;
-	}
-	for (i = 0; i < nitems(tables); i++)
-		if ((*tables[i].t = store_table(db->store,
-		    tables[i].name)) == NULL)
-			break;
-	if (i == nitems(tables))
-		return 0;
-	log_warn("attachments: store: %s", store_errstr(db->store));
-	adb_close(db);
-	return -1;
+	db->store = store_open_tables("attachments", ADB_CACHE, ADB_FORMAT,
+	    tables, nitems(tables));
+	return db->store == NULL ? -1 : 0;
 }
 
 void
@@ -119,39 +63,14 @@ int
 adb_quarantine(struct adb *db, struct store_txn *txn, struct store_table *t,
     const char *table, const void *key, size_t klen, const char *reason)
 {
-	struct store_val	v;
-	struct log_ev		ev = { .ev = "quarantine", .result = "kept" };
-	struct wbuf		k, w;
-	char			why[128];
-	int			ret;
+	struct log_ev	ev = { .ev = "quarantine", .result = "kept" };
+	char		why[128];
 
 	snprintf(why, sizeof(why), "table %s: %s", table, reason);
 	ev.reason = why;
 	log_event(&ev);
-	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
-	wbuf_i64(&w, wstime_now());
-	wbuf_str(&w, reason);
-	if (store_get(t, txn, key, klen, &v) == 0 || errno == EILSEQ)
-		wbuf_bytes(&w, v.p, v.len);
-	else
-		wbuf_bytes(&w, "", 0);
-	wbuf_init(&k);
-	wbuf_str(&k, table);
-	wbuf_raw(&k, key, klen);
-	if (k.error) {
-		wbuf_free(&k);
-		wbuf_free(&w);
-		errno = ENOMEM;
-		return -1;
-	}
-	ret = adb_put_wbuf(db->quarantine, txn, k.data, k.len, &w);
-	wbuf_free(&k);
-	if (ret == -1)
-		return -1;
-	if (store_del(t, txn, key, klen) == -1 && errno != ENOENT)
-		return -1;
-	return 0;
+	return store_quarantine(db->quarantine, txn, t, table, key, klen,
+	    reason);
 }
 
 /* content */
@@ -162,13 +81,13 @@ adb_content_read(const struct store_val *v, struct adb_content *c)
 	struct rbuf	r;
 
 	memset(c, 0, sizeof(*c));
-	if (adb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	c->size = rbuf_u64(&r);
 	c->refs = rbuf_u32(&r);
 	c->verified = rbuf_i64(&r);
 	c->bad = rbuf_u8(&r);
-	if (adb_record_end(&r) == -1)
+	if (store_record_end(&r) == -1)
 		return -1;
 	if (c->size <= INT64_MAX && c->refs > 0 && c->bad <= 1 &&
 	    wstime_ok(c->verified))
@@ -195,12 +114,12 @@ adb_content_put(struct adb *db, struct store_txn *txn,
 	struct wbuf	w;
 
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_u64(&w, c->size);
 	wbuf_u32(&w, c->refs);
 	wbuf_i64(&w, c->verified);
 	wbuf_u8(&w, c->bad);
-	return adb_put_wbuf(db->content, txn, digest, ATTACH_DIGEST, &w);
+	return store_put_wbuf(db->content, txn, digest, ATTACH_DIGEST, &w);
 }
 
 int
@@ -236,11 +155,11 @@ adb_usage_get(struct adb *db, struct store_txn *txn, const char *name,
 
 	memset(u, 0, sizeof(*u));
 	if (store_get(db->usage, txn, name, strlen(name), &v) == 0 &&
-	    adb_record(&r, &v) == 0) {
+	    store_record(&r, &v) == 0) {
 		u->octets = rbuf_u64(&r);
 		u->uploading = rbuf_u64(&r);
 		u->uploads = rbuf_u32(&r);
-		if (adb_record_end(&r) == 0)
+		if (store_record_end(&r) == 0)
 			return 0;
 	}
 	memset(u, 0, sizeof(*u));
@@ -266,11 +185,11 @@ adb_usage_put(struct adb *db, struct store_txn *txn, const char *name,
 		return 0;
 	}
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_u64(&w, u->octets);
 	wbuf_u64(&w, u->uploading);
 	wbuf_u32(&w, u->uploads);
-	return adb_put_wbuf(db->usage, txn, name, strlen(name), &w);
+	return store_put_wbuf(db->usage, txn, name, strlen(name), &w);
 }
 
 /* A sum that was lost can be less than what is taken off. */

@@ -9,8 +9,7 @@
 #define ADB_H
 
 #include "msg_attach.h"
-#include "store.h"
-#include "wire.h"
+#include "store_rec.h"
 
 #define ADB_FORMAT	1		/* of the environment */
 #define ADB_CACHE	(32U << 20)
@@ -187,11 +186,6 @@ int	 adb_purge(struct store_table *, struct store_txn *,
 	    const uint8_t[ATTACH_ID], size_t max);
 
 /* For the codecs. */
-#define ADB_RECORD	1	/* version of each record */
-int	 adb_record(struct rbuf *, const struct store_val *);
-int	 adb_record_end(struct rbuf *);
-int	 adb_put_wbuf(struct store_table *, struct store_txn *, const void *,
-	    size_t, struct wbuf *);
 void	 adb_be32(uint8_t *, uint32_t);
 void	 adb_be64(uint8_t *, uint64_t);
 

@@ -20,7 +20,7 @@ adb_attach_read(const struct store_val *k, const struct store_val *v,
 		return -1;
 	}
 	memcpy(a->id, k->p, ATTACH_ID);
-	if (adb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	a->owner = rbuf_str(&r, ADDR_MAX);
 	a->name = rbuf_str(&r, ATTACH_NAME_MAX);
@@ -35,7 +35,7 @@ adb_attach_read(const struct store_val *k, const struct store_val *v,
 	a->nrcpt = rbuf_u32(&r);
 	a->fetches = rbuf_u64(&r);
 	a->logged = rbuf_u64(&r);
-	if (adb_record_end(&r) == 0) {
+	if (store_record_end(&r) == 0) {
 		if (a->newest > 0 && addr_domain(a->owner) != NULL &&
 		    wstime_ok(a->created) && wstime_ok(a->expiry) &&
 		    wstime_ok(a->withdrawn) && wstime_ok(a->freed))
@@ -66,7 +66,7 @@ adb_attach_put(struct adb *db, struct store_txn *txn,
 	struct wbuf	w;
 
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_str(&w, a->owner);
 	wbuf_str(&w, a->name);
 	wbuf_str(&w, a->type);
@@ -80,7 +80,7 @@ adb_attach_put(struct adb *db, struct store_txn *txn,
 	wbuf_u32(&w, a->nrcpt);
 	wbuf_u64(&w, a->fetches);
 	wbuf_u64(&w, a->logged);
-	return adb_put_wbuf(db->attach, txn, a->id, ATTACH_ID, &w);
+	return store_put_wbuf(db->attach, txn, a->id, ATTACH_ID, &w);
 }
 
 void
@@ -107,8 +107,8 @@ adb_attach_add(struct adb *db, struct store_txn *txn,
 
 	len = adb_own_key(key, a->owner, a->created, a->id);
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
-	if (adb_put_wbuf(db->own, txn, key, len, &w) == -1)
+	wbuf_u8(&w, STORE_RECORD);
+	if (store_put_wbuf(db->own, txn, key, len, &w) == -1)
 		return -1;
 	return adb_attach_put(db, txn, a);
 }
@@ -169,12 +169,12 @@ adb_version_read(const struct store_val *val, struct adb_version *v)
 	struct rbuf	r;
 
 	memset(v, 0, sizeof(*v));
-	if (adb_record(&r, val) == -1)
+	if (store_record(&r, val) == -1)
 		return -1;
 	rbuf_raw(&r, v->digest, sizeof(v->digest));
 	v->size = rbuf_u64(&r);
 	v->time = rbuf_i64(&r);
-	if (adb_record_end(&r) == -1)
+	if (store_record_end(&r) == -1)
 		return -1;
 	if (v->size <= INT64_MAX && wstime_ok(v->time))
 		return 0;
@@ -203,12 +203,12 @@ adb_version_put(struct adb *db, struct store_txn *txn,
 	uint8_t		key[ADB_VERSION_KEY];
 
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_raw(&w, v->digest, sizeof(v->digest));
 	wbuf_u64(&w, v->size);
 	wbuf_i64(&w, v->time);
 	adb_version_key(key, id, number);
-	return adb_put_wbuf(db->version, txn, key, sizeof(key), &w);
+	return store_put_wbuf(db->version, txn, key, sizeof(key), &w);
 }
 
 /* rcpt */
@@ -232,13 +232,13 @@ adb_rcpt_read(const struct store_val *v, struct adb_rcpt *p)
 	struct rbuf	r;
 
 	memset(p, 0, sizeof(*p));
-	if (adb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	p->added = rbuf_i64(&r);
 	p->fetches = rbuf_u64(&r);
 	p->last = rbuf_i64(&r);
 	p->version = rbuf_u32(&r);
-	if (adb_record_end(&r) == -1)
+	if (store_record_end(&r) == -1)
 		return -1;
 	if (wstime_ok(p->added) && wstime_ok(p->last))
 		return 0;
@@ -268,12 +268,12 @@ adb_rcpt_put(struct adb *db, struct store_txn *txn,
 	size_t		len = adb_rcpt_key(key, id, addr);
 
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_i64(&w, p->added);
 	wbuf_u64(&w, p->fetches);
 	wbuf_i64(&w, p->last);
 	wbuf_u32(&w, p->version);
-	return adb_put_wbuf(db->rcpt, txn, key, len, &w);
+	return store_put_wbuf(db->rcpt, txn, key, len, &w);
 }
 
 int
@@ -302,12 +302,12 @@ adb_fetch_read(const struct store_val *v, char **addr, uint32_t *version,
 {
 	struct rbuf	r;
 
-	if (adb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	*addr = rbuf_str(&r, ADDR_MAX);
 	*version = rbuf_u32(&r);
 	*when = rbuf_i64(&r);
-	if (adb_record_end(&r) == 0)
+	if (store_record_end(&r) == 0)
 		return 0;
 	free(*addr);
 	*addr = NULL;
@@ -323,12 +323,12 @@ adb_fetch_put(struct adb *db, struct store_txn *txn,
 	uint8_t		key[ADB_FETCH_KEY];
 
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_str(&w, addr);
 	wbuf_u32(&w, version);
 	wbuf_i64(&w, when);
 	adb_fetch_key(key, id, seq);
-	return adb_put_wbuf(db->fetch, txn, key, sizeof(key), &w);
+	return store_put_wbuf(db->fetch, txn, key, sizeof(key), &w);
 }
 
 int

@@ -22,7 +22,7 @@ adb_upload_read(const struct store_val *k, const struct store_val *v,
 		return -1;
 	}
 	memcpy(u->id, k->p, ATTACH_ID);
-	if (adb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	u->owner = rbuf_str(&r, ADDR_MAX);
 	u->name = rbuf_str(&r, ATTACH_NAME_MAX);
@@ -35,7 +35,7 @@ adb_upload_read(const struct store_val *k, const struct store_val *v,
 	rbuf_raw(&r, u->digest, sizeof(u->digest));
 	u->created = rbuf_i64(&r);
 	u->active = rbuf_i64(&r);
-	if (adb_record_end(&r) == 0) {
+	if (store_record_end(&r) == 0) {
 		if (u->size <= INT64_MAX && u->octets <= u->size &&
 		    u->state >= UP_RECEIVING && u->state <= UP_COMPLETE &&
 		    u->has_digest <= 1 &&
@@ -69,7 +69,7 @@ adb_upload_put(struct adb *db, struct store_txn *txn,
 	struct wbuf	w;
 
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_str(&w, u->owner);
 	wbuf_str(&w, u->name);
 	wbuf_str(&w, u->type);
@@ -81,7 +81,7 @@ adb_upload_put(struct adb *db, struct store_txn *txn,
 	wbuf_raw(&w, u->digest, sizeof(u->digest));
 	wbuf_i64(&w, u->created);
 	wbuf_i64(&w, u->active);
-	return adb_put_wbuf(db->upload, txn, u->id, ATTACH_ID, &w);
+	return store_put_wbuf(db->upload, txn, u->id, ATTACH_ID, &w);
 }
 
 int
@@ -135,12 +135,12 @@ adb_named_get(struct adb *db, struct store_txn *txn,
 	struct rbuf		r;
 
 	if (store_get(db->named, txn, key, ADB_NAMED_KEY, &v) == -1 ||
-	    adb_record(&r, &v) == -1)
+	    store_record(&r, &v) == -1)
 		return -1;
 	(void)rbuf_i64(&r);
 	rbuf_raw(&r, id, ATTACH_ID);
 	*version = rbuf_u32(&r);
-	return adb_record_end(&r);
+	return store_record_end(&r);
 }
 
 int
@@ -151,11 +151,11 @@ adb_named_put(struct adb *db, struct store_txn *txn,
 	struct wbuf	w;
 
 	wbuf_init(&w);
-	wbuf_u8(&w, ADB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_i64(&w, until);
 	wbuf_raw(&w, id, ATTACH_ID);
 	wbuf_u32(&w, version);
-	return adb_put_wbuf(db->named, txn, key, ADB_NAMED_KEY, &w);
+	return store_put_wbuf(db->named, txn, key, ADB_NAMED_KEY, &w);
 }
 
 int
@@ -163,7 +163,7 @@ adb_named_until(const struct store_val *v, int64_t *until)
 {
 	struct rbuf	r;
 
-	if (adb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	*until = rbuf_i64(&r);
 	if (!r.error)

@@ -16,7 +16,6 @@
 #include "proc.h"
 #include "wstime.h"
 
-#define MDB_RECORD	1	/* version of each record */
 #define MDB_STR_MAX	65536
 #define MDB_TRIM	64	/* changes trimmed at a time */
 
@@ -33,10 +32,6 @@ struct mdb_body {			/* a record of table body */
 };
 
 static void	 mdb_be32(uint8_t *, uint32_t);
-static int	 mdb_record(struct rbuf *, const struct store_val *);
-static int	 mdb_record_end(struct rbuf *);
-static int	 mdb_put_wbuf(struct store_table *, struct store_txn *,
-		    const void *, size_t, struct wbuf *);
 static int	 mdb_load_low(struct mdb *);
 static int	 mdb_body_digest(const uint8_t *, size_t, const uint8_t *, size_t,
 		    uint8_t[MDB_BODY_KEY]);
@@ -58,73 +53,22 @@ mdb_be32(uint8_t *p, uint32_t v)
 	p[3] = (uint8_t)v;
 }
 
-/* Begins to read a record.  Of another version: -1. */
-static int
-mdb_record(struct rbuf *r, const struct store_val *v)
-{
-	rbuf_init(r, v->p, v->len);
-	if (rbuf_u8(r) == MDB_RECORD)
-		return 0;
-	errno = EILSEQ;
-	return -1;
-}
-
-static int
-mdb_record_end(struct rbuf *r)
-{
-	if (rbuf_end(r) == 0)
-		return 0;
-	if (errno != ENOMEM)
-		errno = EILSEQ;
-	return -1;
-}
-
-/* Writes and frees the buffer. */
-static int
-mdb_put_wbuf(struct store_table *t, struct store_txn *txn, const void *key,
-    size_t klen, struct wbuf *w)
-{
-	int	ret = -1, saved;
-
-	if (w->error)
-		errno = ENOMEM;
-	else
-		ret = store_put(t, txn, key, klen, w->data, w->len);
-	saved = errno;
-	wbuf_free(w);
-	errno = saved;
-	return ret;
-}
-
 int
 mdb_open(struct mdb *db)
 {
-	struct {
-		struct store_table	**t;
-		const char		 *name;
-	} tables[] = {
+	const struct store_named	 tables[] = {
 		{ &db->user, "user" }, { &db->hdr, "hdr" },
 		{ &db->chg, "chg" }, { &db->body, "body" },
 		{ &db->blob, "blob" }, { &db->seen, "seen" },
 		{ &db->dom, "dom" }, { &db->replay, "replay" },
 		{ &db->quarantine, "quarantine" },
 	};
-	size_t	i;
 
 	memset(db, 0, sizeof(*db));
-	if ((db->store = store_open(".", MDB_CACHE, MDB_FORMAT)) == NULL) {
-		if (errno == EPROTONOSUPPORT)
-			log_warnx("mailboxes: the store on disk has another "
-			    "format than %d", MDB_FORMAT);
-		else
-			log_warn("mailboxes: store");
+	if ((db->store = store_open_tables("mailboxes", MDB_CACHE, MDB_FORMAT,
+	    tables, nitems(tables))) == NULL)
 		return -1;
-	}
-	for (i = 0; i < nitems(tables); i++)
-		if ((*tables[i].t = store_table(db->store,
-		    tables[i].name)) == NULL)
-			break;
-	if (i == nitems(tables) && mdb_load_low(db) == 0)
+	if (mdb_load_low(db) == 0)
 		return 0;
 	log_warn("mailboxes: store: %s", store_errstr(db->store));
 	mdb_close(db);
@@ -148,7 +92,7 @@ mdb_user_get(struct mdb *db, struct store_txn *txn, const char *name,
 	struct rbuf		r;
 
 	if (store_get(db->user, txn, name, strlen(name), &v) == -1 ||
-	    mdb_record(&r, &v) == -1)
+	    store_record(&r, &v) == -1)
 		return -1;
 	u->uid = rbuf_u32(&r);
 	u->last_id = rbuf_u32(&r);
@@ -157,7 +101,7 @@ mdb_user_get(struct mdb *db, struct store_txn *txn, const char *name,
 	u->messages = rbuf_u32(&r);
 	u->octets = rbuf_u64(&r);
 	u->received = rbuf_i64(&r);
-	if (mdb_record_end(&r) == -1)
+	if (store_record_end(&r) == -1)
 		return -1;
 	if (u->uid != 0 && u->floor <= u->change && u->change <= INT64_MAX &&
 	    wstime_ok(u->received))
@@ -173,7 +117,7 @@ mdb_user_put(struct mdb *db, struct store_txn *txn, const char *name,
 	struct wbuf	w;
 
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_u32(&w, u->uid);
 	wbuf_u32(&w, u->last_id);
 	wbuf_u64(&w, u->change);
@@ -181,7 +125,7 @@ mdb_user_put(struct mdb *db, struct store_txn *txn, const char *name,
 	wbuf_u32(&w, u->messages);
 	wbuf_u64(&w, u->octets);
 	wbuf_i64(&w, u->received);
-	return mdb_put_wbuf(db->user, txn, name, strlen(name), &w);
+	return store_put_wbuf(db->user, txn, name, strlen(name), &w);
 }
 
 int
@@ -194,10 +138,10 @@ mdb_user_make(struct mdb *db, struct store_txn *txn, struct mdb_user *u)
 	memset(u, 0, sizeof(*u));
 	if (store_get(db->user, txn, mdb_uid_key, sizeof(mdb_uid_key),
 	    &v) == 0) {
-		if (mdb_record(&r, &v) == -1)
+		if (store_record(&r, &v) == -1)
 			return -1;
 		u->uid = rbuf_u32(&r);
-		if (mdb_record_end(&r) == -1)
+		if (store_record_end(&r) == -1)
 			return -1;
 	} else if (errno != ENOENT)
 		return -1;
@@ -206,9 +150,9 @@ mdb_user_make(struct mdb *db, struct store_txn *txn, struct mdb_user *u)
 		return -1;
 	}
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_u32(&w, u->uid);
-	return mdb_put_wbuf(db->user, txn, mdb_uid_key, sizeof(mdb_uid_key),
+	return store_put_wbuf(db->user, txn, mdb_uid_key, sizeof(mdb_uid_key),
 	    &w);
 }
 
@@ -243,7 +187,7 @@ mdb_hdr_read(const struct store_val *v, struct mdb_hdr *h)
 	struct rbuf	r;
 
 	memset(h, 0, sizeof(*h));
-	if (mdb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	h->octets = rbuf_u32(&r);
 	rbuf_raw(&r, h->body, sizeof(h->body));
@@ -255,7 +199,7 @@ mdb_hdr_read(const struct store_val *v, struct mdb_hdr *h)
 	h->h.sender = rbuf_str(&r, MDB_STR_MAX);
 	h->h.subject = rbuf_str(&r, MDB_STR_MAX);
 	h->h.msgid = rbuf_str(&r, MDB_STR_MAX);
-	if (mdb_record_end(&r) == 0) {
+	if (store_record_end(&r) == 0) {
 		if (h->h.id != 0 && wstime_ok(h->h.timestamp) &&
 		    wstime_ok(h->h.received))
 			return 0;
@@ -292,7 +236,7 @@ mdb_hdr_put(struct mdb *db, struct store_txn *txn, uint32_t uid,
 	uint8_t		key[MDB_HDR_KEY];
 
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_u32(&w, h->octets);
 	wbuf_raw(&w, h->body, sizeof(h->body));
 	wbuf_u32(&w, h->h.id);
@@ -304,7 +248,7 @@ mdb_hdr_put(struct mdb *db, struct store_txn *txn, uint32_t uid,
 	wbuf_str(&w, h->h.subject);
 	wbuf_str(&w, h->h.msgid);
 	mdb_hdr_key(key, uid, h->h.id);
-	return mdb_put_wbuf(db->hdr, txn, key, sizeof(key), &w);
+	return store_put_wbuf(db->hdr, txn, key, sizeof(key), &w);
 }
 
 int
@@ -353,11 +297,11 @@ mdb_chg_read(const struct store_val *v, int *kind, uint32_t *id)
 {
 	struct rbuf	r;
 
-	if (mdb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	*kind = rbuf_u8(&r);
 	*id = rbuf_u32(&r);
-	if (mdb_record_end(&r) == -1)
+	if (store_record_end(&r) == -1)
 		return -1;
 	/* What is not new is told to be gone. */
 	if ((*kind == MDB_NEW || *kind == MDB_DELETED) && *id != 0)
@@ -376,10 +320,10 @@ mdb_chg_add(struct mdb *db, struct store_txn *txn, struct mdb_user *u,
 
 	mdb_chg_key(key, u->uid, ++u->change);
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_u8(&w, (uint8_t)kind);
 	wbuf_u32(&w, id);
-	if (mdb_put_wbuf(db->chg, txn, key, sizeof(key), &w) == -1)
+	if (store_put_wbuf(db->chg, txn, key, sizeof(key), &w) == -1)
 		return -1;
 	if (keep < 1)
 		keep = 1;
@@ -428,7 +372,7 @@ mdb_body_read(const struct store_val *v, struct mdb_body *b)
 	struct rbuf	r;
 
 	memset(b, 0, sizeof(*b));
-	if (mdb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	b->refs = rbuf_u32(&r);
 	b->body_len = rbuf_u32(&r);
@@ -436,7 +380,7 @@ mdb_body_read(const struct store_val *v, struct mdb_body *b)
 	b->blob = rbuf_u64(&r);
 	rbuf_raw(&r, b->digest, sizeof(b->digest));
 	if (b->blob != 0)
-		return mdb_record_end(&r);
+		return store_record_end(&r);
 	if (r.error || r.len != (size_t)b->body_len + b->sig_len) {
 		errno = EILSEQ;
 		return -1;
@@ -449,7 +393,7 @@ static void
 mdb_body_encode(struct wbuf *w, const struct mdb_body *b)
 {
 	wbuf_init(w);
-	wbuf_u8(w, MDB_RECORD);
+	wbuf_u8(w, STORE_RECORD);
 	wbuf_u32(w, b->refs);
 	wbuf_u32(w, b->body_len);
 	wbuf_u32(w, b->sig_len);
@@ -485,7 +429,7 @@ mdb_body_add(struct mdb *db, struct store_txn *txn, struct mdb_body *b,
 	mdb_body_encode(&w, b);
 	if (b->blob == 0)
 		wbuf_raw(&w, data.data, data.len);
-	ret = mdb_put_wbuf(db->body, txn, key, MDB_BODY_KEY, &w);
+	ret = store_put_wbuf(db->body, txn, key, MDB_BODY_KEY, &w);
 	saved = errno;
 	wbuf_free(&data);
 	errno = saved;
@@ -507,9 +451,9 @@ mdb_blob_name(struct mdb *db, struct store_txn *txn, uint64_t blob,
 	mdb_be32(id, (uint32_t)(blob >> 32));
 	mdb_be32(id + 4, (uint32_t)blob);
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_raw(&w, key, MDB_BODY_KEY);
-	return mdb_put_wbuf(db->blob, txn, id, sizeof(id), &w);
+	return store_put_wbuf(db->blob, txn, id, sizeof(id), &w);
 }
 
 int
@@ -536,7 +480,7 @@ mdb_body_store(struct mdb *db, struct store_txn *txn, const uint8_t *body,
 			if (b.blob == 0)
 				wbuf_raw(&w, b.data,
 				    (size_t)b.body_len + b.sig_len);
-			return mdb_put_wbuf(db->body, txn, key, MDB_BODY_KEY,
+			return store_put_wbuf(db->body, txn, key, MDB_BODY_KEY,
 			    &w);
 		}
 		/* Damaged: put aside, and written anew from what we have. */
@@ -611,7 +555,7 @@ mdb_body_drop(struct mdb *db, struct store_txn *txn,
 		mdb_body_encode(&w, &b);
 		if (b.blob == 0)
 			wbuf_raw(&w, b.data, (size_t)b.body_len + b.sig_len);
-		return mdb_put_wbuf(db->body, txn, key, MDB_BODY_KEY, &w);
+		return store_put_wbuf(db->body, txn, key, MDB_BODY_KEY, &w);
 	}
 	if (store_del(db->body, txn, key, MDB_BODY_KEY) == -1)
 		return -1;
@@ -662,11 +606,11 @@ mdb_seen_get(struct mdb *db, struct store_txn *txn, const char *msgid,
 
 	if (mdb_seen_key(key, msgid, uid) == -1 ||
 	    store_get(db->seen, txn, key, sizeof(key), &v) == -1 ||
-	    mdb_record(&r, &v) == -1)
+	    store_record(&r, &v) == -1)
 		return -1;
 	(void)rbuf_i64(&r);
 	*id = rbuf_u32(&r);
-	return mdb_record_end(&r);
+	return store_record_end(&r);
 }
 
 int
@@ -679,10 +623,10 @@ mdb_seen_put(struct mdb *db, struct store_txn *txn, const char *msgid,
 	if (mdb_seen_key(key, msgid, uid) == -1)
 		return -1;
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_i64(&w, until);
 	wbuf_u32(&w, id);
-	return mdb_put_wbuf(db->seen, txn, key, sizeof(key), &w);
+	return store_put_wbuf(db->seen, txn, key, sizeof(key), &w);
 }
 
 /* dom */
@@ -697,9 +641,9 @@ mdb_dom_get(struct mdb *db, struct store_txn *txn, const char *name,
 	*octets = 0;
 	if (store_get(db->dom, txn, name, strlen(name), &v) == -1)
 		return errno == ENOENT ? 0 : -1;
-	if (mdb_record(&r, &v) == 0) {
+	if (store_record(&r, &v) == 0) {
 		*octets = rbuf_u64(&r);
-		if (mdb_record_end(&r) == 0)
+		if (store_record_end(&r) == 0)
 			return 0;
 	}
 	if (errno != EILSEQ)
@@ -724,9 +668,9 @@ mdb_dom_add(struct mdb *db, struct store_txn *txn, const char *name,
 	else
 		octets += (uint64_t)delta;
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_u64(&w, octets);
-	return mdb_put_wbuf(db->dom, txn, name, strlen(name), &w);
+	return store_put_wbuf(db->dom, txn, name, strlen(name), &w);
 }
 
 /* replay */
@@ -760,9 +704,9 @@ mdb_replay(struct mdb *db, struct store_txn *txn, const struct replay *rp)
 	if (errno != ENOENT)
 		return -1;
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_i64(&w, rp->until);
-	return mdb_put_wbuf(db->replay, txn, rp->key, sizeof(rp->key), &w);
+	return store_put_wbuf(db->replay, txn, rp->key, sizeof(rp->key), &w);
 }
 
 int
@@ -770,7 +714,7 @@ mdb_until_read(const struct store_val *v, int64_t *until)
 {
 	struct rbuf	r;
 
-	if (mdb_record(&r, v) == -1)
+	if (store_record(&r, v) == -1)
 		return -1;
 	*until = rbuf_i64(&r);
 	if (!r.error)
@@ -789,9 +733,9 @@ mdb_low_put(struct mdb *db, struct store_txn *txn, int64_t until)
 	/* Also when the transaction fails: too careful is safe. */
 	db->low = until;
 	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_i64(&w, until);
-	return mdb_put_wbuf(db->replay, txn, mdb_low_key, sizeof(mdb_low_key),
+	return store_put_wbuf(db->replay, txn, mdb_low_key, sizeof(mdb_low_key),
 	    &w);
 }
 
@@ -805,37 +749,12 @@ int
 mdb_quarantine(struct mdb *db, struct store_txn *txn, struct store_table *t,
     const char *table, const void *key, size_t klen, const char *reason)
 {
-	struct store_val	v;
-	struct log_ev		ev = { .ev = "quarantine", .result = "kept" };
-	struct wbuf		k, w;
-	char			why[128];
-	int			ret;
+	struct log_ev	ev = { .ev = "quarantine", .result = "kept" };
+	char		why[128];
 
 	snprintf(why, sizeof(why), "table %s: %s", table, reason);
 	ev.reason = why;
 	log_event(&ev);
-	wbuf_init(&w);
-	wbuf_u8(&w, MDB_RECORD);
-	wbuf_i64(&w, wstime_now());
-	wbuf_str(&w, reason);
-	if (store_get(t, txn, key, klen, &v) == 0)
-		wbuf_bytes(&w, v.p, v.len);
-	else
-		wbuf_bytes(&w, "", 0);
-	wbuf_init(&k);
-	wbuf_str(&k, table);
-	wbuf_raw(&k, key, klen);
-	if (k.error) {
-		wbuf_free(&k);
-		wbuf_free(&w);
-		errno = ENOMEM;
-		return -1;
-	}
-	ret = mdb_put_wbuf(db->quarantine, txn, k.data, k.len, &w);
-	wbuf_free(&k);
-	if (ret == -1)
-		return -1;
-	if (store_del(t, txn, key, klen) == -1 && errno != ENOENT)
-		return -1;
-	return 0;
+	return store_quarantine(db->quarantine, txn, t, table, key, klen,
+	    reason);
 }

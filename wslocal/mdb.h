@@ -9,7 +9,7 @@
 #define MDB_H
 
 #include "msg_local.h"
-#include "store.h"
+#include "store_rec.h"
 #include "wire.h"
 
 #define MDB_FORMAT	1		/* of the environment */

@@ -14,47 +14,34 @@
 #include "qdb.h"
 #include "wstime.h"
 
-#define QDB_RECORD	1	/* version of each record */
 #define QDB_STR_MAX	65536
 #define QDB_LOW_KEY	"\0"	/* in replay; all others have 32 octets */
 
 static int	 qdb_low_get(struct qdb *);
 static void	 qdb_be64(uint8_t *, uint64_t);
 static void	 qdb_msg_encode(struct wbuf *, const struct qdb_msg *);
-static int	 qdb_put_wbuf(struct store_table *, struct store_txn *,
-		    const void *, size_t, struct wbuf *);
 static int	 qdb_body_put(struct qdb *, struct store_txn *,
 		    struct qdb_msg *, const uint8_t *, const uint8_t *, int *);
 
 int
 qdb_open(struct qdb *db)
 {
+	const struct store_named	 tables[] = {
+		{ &db->msg, "msg" }, { &db->body, "body" },
+		{ &db->env, "env" }, { &db->dedup, "dedup" },
+		{ &db->replay, "replay" }, { &db->pause, "pause" },
+		{ &db->quarantine, "quarantine" },
+	};
+
 	memset(db, 0, sizeof(*db));
-	if ((db->store = store_open(".", QDB_CACHE, QDB_FORMAT)) == NULL) {
-		if (errno == EPROTONOSUPPORT)
-			log_warnx("queue: the store on disk has another "
-			    "format than %d", QDB_FORMAT);
-		else
-			log_warn("queue: store");
+	if ((db->store = store_open_tables("queue", QDB_CACHE, QDB_FORMAT,
+	    tables, nitems(tables))) == NULL)
 		return -1;
-	}
-	if ((db->msg = store_table(db->store, "msg")) == NULL ||
-	    (db->body = store_table(db->store, "body")) == NULL ||
-	    (db->env = store_table(db->store, "env")) == NULL ||
-	    (db->dedup = store_table(db->store, "dedup")) == NULL ||
-	    (db->replay = store_table(db->store, "replay")) == NULL ||
-	    (db->pause = store_table(db->store, "pause")) == NULL ||
-	    (db->quarantine = store_table(db->store, "quarantine")) == NULL) {
-		log_warn("queue: store: %s", store_errstr(db->store));
-		qdb_close(db);
-		return -1;
-	}
-	if (qdb_low_get(db) == -1) {
-		log_warn("queue: store: %s", store_errstr(db->store));
-		qdb_close(db);
-		return -1;
-	}
-	return 0;
+	if (qdb_low_get(db) == 0)
+		return 0;
+	log_warn("queue: store: %s", store_errstr(db->store));
+	qdb_close(db);
+	return -1;
 }
 
 static int
@@ -121,7 +108,7 @@ qdb_key_read(const struct store_val *v, uint64_t *qid, uint32_t *rno)
 static void
 qdb_msg_encode(struct wbuf *w, const struct qdb_msg *m)
 {
-	wbuf_u8(w, QDB_RECORD);
+	wbuf_u8(w, STORE_RECORD);
 	wbuf_u64(w, m->qid);
 	wbuf_u32(w, m->flags);
 	wbuf_u32(w, m->origin);
@@ -142,7 +129,7 @@ qdb_msg_read(const struct store_val *v, struct qdb_msg *m)
 
 	memset(m, 0, sizeof(*m));
 	rbuf_init(&r, v->p, v->len);
-	if (rbuf_u8(&r) != QDB_RECORD) {
+	if (rbuf_u8(&r) != STORE_RECORD) {
 		errno = EILSEQ;
 		return -1;
 	}
@@ -201,23 +188,6 @@ qdb_msg_get(struct qdb *db, struct store_txn *txn, uint64_t qid,
 	return 0;
 }
 
-/* Writes and frees the buffer. */
-static int
-qdb_put_wbuf(struct store_table *t, struct store_txn *txn, const void *key,
-    size_t klen, struct wbuf *w)
-{
-	int	ret = -1, saved;
-
-	if (w->error)
-		errno = ENOMEM;
-	else
-		ret = store_put(t, txn, key, klen, w->data, w->len);
-	saved = errno;
-	wbuf_free(w);
-	errno = saved;
-	return ret;
-}
-
 static int
 qdb_body_put(struct qdb *db, struct store_txn *txn, struct qdb_msg *m,
     const uint8_t *body, const uint8_t *sig, int *blob_made)
@@ -245,7 +215,7 @@ qdb_body_put(struct qdb *db, struct store_txn *txn, struct qdb_msg *m,
 		return ret;
 	}
 	qdb_msg_key(key, m->qid);
-	return qdb_put_wbuf(db->body, txn, key, sizeof(key), &w);
+	return store_put_wbuf(db->body, txn, key, sizeof(key), &w);
 }
 
 int
@@ -261,7 +231,7 @@ qdb_msg_put(struct qdb *db, struct store_txn *txn, struct qdb_msg *m,
 	qdb_msg_key(key, m->qid);
 	wbuf_init(&w);
 	qdb_msg_encode(&w, m);
-	return qdb_put_wbuf(db->msg, txn, key, sizeof(key), &w);
+	return store_put_wbuf(db->msg, txn, key, sizeof(key), &w);
 }
 
 int
@@ -310,7 +280,7 @@ qdb_env_read(const struct store_val *v, struct qdb_env *e)
 
 	memset(e, 0, sizeof(*e));
 	rbuf_init(&r, v->p, v->len);
-	if (rbuf_u8(&r) != QDB_RECORD) {
+	if (rbuf_u8(&r) != STORE_RECORD) {
 		errno = EILSEQ;
 		return -1;
 	}
@@ -377,7 +347,7 @@ qdb_env_put(struct qdb *db, struct store_txn *txn, const struct qdb_env *e)
 
 	qdb_env_key(key, e->qid, e->rno);
 	wbuf_init(&w);
-	wbuf_u8(&w, QDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_u64(&w, e->qid);
 	wbuf_u32(&w, e->rno);
 	wbuf_u8(&w, (uint8_t)e->state);
@@ -390,7 +360,7 @@ qdb_env_put(struct qdb *db, struct store_txn *txn, const struct qdb_env *e)
 	wbuf_str(&w, e->orig);
 	wbuf_str(&w, e->reason);
 	wbuf_str(&w, e->host);
-	return qdb_put_wbuf(db->env, txn, key, sizeof(key), &w);
+	return store_put_wbuf(db->env, txn, key, sizeof(key), &w);
 }
 
 int
@@ -430,7 +400,7 @@ qdb_until_read(const struct store_val *v, int64_t *until)
 	struct rbuf	r;
 
 	rbuf_init(&r, v->p, v->len);
-	if (rbuf_u8(&r) != QDB_RECORD) {
+	if (rbuf_u8(&r) != STORE_RECORD) {
 		errno = EILSEQ;
 		return -1;
 	}
@@ -452,7 +422,7 @@ qdb_dedup_get(struct qdb *db, struct store_txn *txn, const uint8_t key[32],
 	if (store_get(db->dedup, txn, key, 32, &v) == -1)
 		return -1;
 	rbuf_init(&r, v.p, v.len);
-	if (rbuf_u8(&r) != QDB_RECORD) {
+	if (rbuf_u8(&r) != STORE_RECORD) {
 		errno = EILSEQ;
 		return -1;
 	}
@@ -473,12 +443,12 @@ qdb_dedup_put(struct qdb *db, struct store_txn *txn, const uint8_t key[32],
 	struct wbuf	w;
 
 	wbuf_init(&w);
-	wbuf_u8(&w, QDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_i64(&w, d->until);
 	wbuf_u64(&w, d->qid);
 	wbuf_raw(&w, d->digest, sizeof(d->digest));
 	db->ndedup++;
-	return qdb_put_wbuf(db->dedup, txn, key, 32, &w);
+	return store_put_wbuf(db->dedup, txn, key, 32, &w);
 }
 
 int
@@ -508,10 +478,10 @@ qdb_replay_put(struct qdb *db, struct store_txn *txn, const struct replay *rp)
 	if (rp->until == 0)
 		return 0;
 	wbuf_init(&w);
-	wbuf_u8(&w, QDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_i64(&w, rp->until);
 	db->nreplay++;
-	return qdb_put_wbuf(db->replay, txn, rp->key, sizeof(rp->key), &w);
+	return store_put_wbuf(db->replay, txn, rp->key, sizeof(rp->key), &w);
 }
 
 int
@@ -522,44 +492,11 @@ qdb_replay_low(struct qdb *db, struct store_txn *txn, int64_t until)
 	if (until <= db->low)
 		return 0;
 	wbuf_init(&w);
-	wbuf_u8(&w, QDB_RECORD);
+	wbuf_u8(&w, STORE_RECORD);
 	wbuf_i64(&w, until);
-	if (qdb_put_wbuf(db->replay, txn, QDB_LOW_KEY, 1, &w) == -1)
+	if (store_put_wbuf(db->replay, txn, QDB_LOW_KEY, 1, &w) == -1)
 		return -1;
 	/* If the commit fails it is only stricter than it need be. */
 	db->low = until;
-	return 0;
-}
-
-int
-qdb_quarantine(struct qdb *db, struct store_txn *txn, struct store_table *t,
-    const char *table, const void *key, size_t klen, const char *reason)
-{
-	struct store_val	v;
-	struct wbuf		k, w;
-	int			ret;
-
-	wbuf_init(&w);
-	wbuf_u8(&w, QDB_RECORD);
-	wbuf_i64(&w, wstime_now());
-	wbuf_str(&w, reason);
-	if (store_get(t, txn, key, klen, &v) == 0 || errno == EILSEQ)
-		wbuf_bytes(&w, v.p, v.len);
-	else
-		wbuf_bytes(&w, "", 0);
-	wbuf_init(&k);
-	wbuf_str(&k, table);
-	wbuf_raw(&k, key, klen);
-	if (k.error) {
-		wbuf_free(&w);
-		errno = ENOMEM;
-		return -1;
-	}
-	ret = qdb_put_wbuf(db->quarantine, txn, k.data, k.len, &w);
-	wbuf_free(&k);
-	if (ret == -1)
-		return -1;
-	if (store_del(t, txn, key, klen) == -1 && errno != ENOENT)
-		return -1;
 	return 0;
 }

@@ -8,7 +8,7 @@
 #define QDB_H
 
 #include "msg_queue.h"
-#include "store.h"
+#include "store_rec.h"
 #include "wire.h"
 
 #define QDB_FORMAT	1		/* of the environment */
@@ -132,10 +132,5 @@ int	 qdb_replay_low(struct qdb *, struct store_txn *, int64_t);
 
 /* Reads `until` of a dedup or replay record, for the sweep. */
 int	 qdb_until_read(const struct store_val *, int64_t *);
-
-/* Moves one record of a table to quarantine. */
-int	 qdb_quarantine(struct qdb *, struct store_txn *,
-	    struct store_table *, const char *table, const void *key, size_t,
-	    const char *reason);
 
 #endif /* QDB_H */

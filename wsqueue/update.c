@@ -238,9 +238,9 @@ update_write_one(struct update *u, struct store_txn *txn,
 		c->counted = 1;
 		m->pend--;
 		m->keep = 1;
-		return qdb_quarantine(&u->q->db, txn, u->q->db.env, "env",
-		    key, sizeof(key), c->text[0] != '\0' ? c->text :
-		    "record does not read");
+		return store_quarantine(u->q->db.quarantine, txn,
+		    u->q->db.env, "env", key, sizeof(key),
+		    c->text[0] != '\0' ? c->text : "record does not read");
 	}
 	switch (c->what) {
 	case CH_RETRY:
@@ -329,8 +329,8 @@ update_write_all(struct update *u, struct store_txn *txn, struct sched_msg *m)
 	if (!m->keep)
 		return qdb_msg_del(&u->q->db, txn, u->qid);
 	qdb_msg_key(key, u->qid);
-	return qdb_quarantine(&u->q->db, txn, u->q->db.msg, "msg", key,
-	    sizeof(key), "a recipient, or the body, does not read");
+	return store_quarantine(u->q->db.quarantine, txn, u->q->db.msg, "msg",
+	    key, sizeof(key), "a recipient, or the body, does not read");
 }
 
 void
