@@ -7,6 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#define KEEP_MMAP	(32 << 20)	/* the most that mallopt(3) takes */
+#define KEEP_TRIM	(64 << 20)
 
 #ifndef __OpenBSD__
 int
@@ -20,6 +26,15 @@ timingsafe_bcmp(const void *b1, const void *b2, size_t n)
 	return diff != 0;
 }
 #endif
+
+void
+compat_keep_memory(void)
+{
+#ifdef __GLIBC__
+	(void)mallopt(M_MMAP_THRESHOLD, KEEP_MMAP);
+	(void)mallopt(M_TRIM_THRESHOLD, KEEP_TRIM);
+#endif
+}
 
 int
 compat_anonfd(void)

@@ -39,6 +39,11 @@ int	 timingsafe_bcmp(const void *, const void *, size_t);
 #endif
 
 /*
+ * What is freed stays with the process, up to some tens of megabytes: else
+ * one large message after the other has all its pages faulted in anew.
+ */
+void	 compat_keep_memory(void);
+/*
  * An anonymous file in memory, close-on-exec: memfd_create(2) on Linux,
  * shm_mkstemp(3) on OpenBSD.  Returns the descriptor, or -1 and errno.
  */

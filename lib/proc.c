@@ -570,6 +570,7 @@ proc_main(int argc, char **argv, const struct proc_ops *ops)
 
 	(void)argc;
 	(void)argv;
+	compat_keep_memory();
 	proc_started_by_hand();
 	(void)fcntl(PROC_PARENT_FD, F_SETFD, FD_CLOEXEC);
 	p->ops = ops;

@@ -143,6 +143,7 @@ main(int argc, char **argv)
 	char			*rc;
 	int			 ch, code;
 
+	compat_keep_memory();
 	if (textout_init() == -1)
 		return EX_OSERR;
 	if ((rc = rc_path()) == NULL)

@@ -12,7 +12,10 @@
 #include "ondemand.h"
 #include "soap.h"
 
-/* Composes what wsattach is asked; a piece comes with *fd. */
+/*
+ * Composes what wsattach is asked; a piece comes with *fd.  NULL, or what is
+ * wrong with the request; w->error: what is wrong here.
+ */
 typedef const char *(*upload_read)(struct request *, struct wbuf *, int *fd);
 
 static const char *upload_begin(struct request *, struct wbuf *, int *);
@@ -65,7 +68,10 @@ upload_ask(struct request *r)
 		return;
 	}
 	request_drop_tree(r);
-	if (soap_ask_fd(r->s, P_ATTACH, row->type, fd, &w,
+	if (w.error) {
+		wbuf_free(&w);
+		request_fault_later(r, "no room for the request");
+	} else if (soap_ask_fd(r->s, P_ATTACH, row->type, fd, &w,
 	    IMSG_SOAP_UPLOAD_RESULT, ATTACH_TIMEOUT, upload_result, r) == -1)
 		request_fault_later(r, NO_ATTACH);
 }
@@ -239,9 +245,9 @@ upload_piece(struct request *r, struct wbuf *w, int *fd)
 		return "Data is not base64Binary";
 	*fd = upload_file(data, len);
 	free(decoded);
-	if (*fd == -1)
-		return "no room for the piece";
 	upload_req_put(w, &q);
+	if (*fd == -1)
+		w->error = ENOMEM;
 	return NULL;
 }
 
