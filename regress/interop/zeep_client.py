@@ -5,7 +5,7 @@
 zeep_client.py url ca 1.1|1.2 text user password
 zeep_client.py url ca 1.1|1.2 x509 user certificate key server-certificate
 
-Sends to itself, waits, lists, retrieves, deletes; then a file, in pieces and
+Sends to itself, waits, lists, retrieves, deletes; a token; then a file, in pieces and
 by ranges, inline and by MTOM; prints TAP.
 """
 import base64
@@ -25,6 +25,9 @@ from zeep.wsse.utils import WSU, get_security_header
 
 NS = "{http://securitylab.cis.upenn.edu/WSEmail}"
 NS2 = "{urn:wsemail:2}"
+DS = "http://www.w3.org/2000/09/xmldsig#"
+SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
+WST = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
 XOP = "{http://www.w3.org/2004/08/xop/include}"
 count = failed = verified = 0
 
@@ -144,6 +147,39 @@ def attachments(s, user, how):
         ok(True, how + ": another is a fault: %s" % e.message)
 
 
+def token(s, user, ca):
+    """WS-Trust and SAML: a token for a fresh key, verified by libxmlsec1."""
+    import xmlsec
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    def number(n):
+        return base64.b64encode(n.to_bytes((n.bit_length() + 7) // 8, "big")).decode()
+
+    key = rsa.generate_private_key(65537, 2048).public_key().public_numbers()
+    asked = etree.fromstring(
+        '<t:x xmlns:t="%s"><t:TokenType>http://docs.oasis-open.org/wss/oasis-wss-saml-token-profile'
+        '-1.1#SAMLV2.0</t:TokenType><t:RequestType>%s/Issue</t:RequestType><p:AppliesTo xmlns:p='
+        '"http://schemas.xmlsoap.org/ws/2004/09/policy"><a:EndpointReference xmlns:a='
+        '"http://www.w3.org/2005/08/addressing"><a:Address>urn:wsemail:2:domain:elsewhere.test'
+        '</a:Address></a:EndpointReference></p:AppliesTo><t:KeyType>%s/PublicKey</t:KeyType>'
+        '<t:UseKey><d:KeyInfo xmlns:d="%s"><d:KeyValue><d:RSAKeyValue><d:Modulus>%s</d:Modulus>'
+        '<d:Exponent>%s</d:Exponent></d:RSAKeyValue></d:KeyValue></d:KeyInfo></t:UseKey></t:x>'
+        % (WST, WST, WST, DS, number(key.n), number(key.e)))
+    answer = s.RequestSecurityToken(_value_1=list(asked))
+    got = [n for n in answer[0]._value_1 if etree.QName(n).localname == "RequestedSecurityToken"]
+    root = etree.fromstring(etree.tostring(got[0][0]))
+    ok(root.findtext(".//{%s}NameID" % SAML) == user and root.findtext(
+        ".//{%s}Audience" % SAML) == "urn:wsemail:2:domain:elsewhere.test", "gets a token")
+    xmlsec.tree.add_ids(root, ["ID"])
+    keys = xmlsec.KeysManager()
+    keys.load_cert(ca, xmlsec.KeyFormat.PEM, xmlsec.KeyDataType.TRUSTED)
+    try:
+        xmlsec.SignatureContext(keys).verify(root.find("{%s}Signature" % DS))
+        ok(True, "which is signed by its domain")
+    except xmlsec.Error as e:
+        ok(False, "which is signed by its domain: %s" % e)
+
+
 def main(url, ca, version, how, user, *secret):
     session = requests.Session()
     session.verify = ca
@@ -187,6 +223,7 @@ def main(url, ca, version, how, user, *secret):
     except Fault as e:
         ok(True, "an unknown extension is a fault: %s" % e.message)
 
+    token(s, user, ca)
     attachments(s, user, "inline")
     ok(how != "x509" or verified > 10, "answers were verified")
     was = verified
