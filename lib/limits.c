@@ -108,7 +108,7 @@ const struct limit_row limit_rows[LIM_MAX] = {
 	    "changes remembered for one mailbox" },
 	{ LIM_ATTACHMENT_SIZE, "attachment-size", LU_BYTES, 4 * G, K,
 	    1024 * G, "octets of one attachment" },
-	{ LIM_ATTACHMENT_PIECE, "attachment-piece", LU_BYTES, 4 * M, 64 * K,
+	{ LIM_ATTACHMENT_PIECE, "attachment-piece", LU_BYTES, 4 * M, M,
 	    32 * M, "octets of an attachment in one request" },
 	{ LIM_ATTACHMENT_QUOTA_USER, "attachment-quota-user", LU_BYTES, 10 * G,
 	    0, 1024 * 1024 * G, "octets of one user's attachments, 0: any "

@@ -7,8 +7,6 @@
 
 #include "textout.h"
 
-static int	 textout_is_hidden(uint32_t);
-
 int
 textout_init(void)
 {
@@ -56,7 +54,7 @@ textout_utf8(const char *text, uint32_t *cp)
 }
 
 /* Would act on a terminal, or make one text look like another. */
-static int
+int
 textout_is_hidden(uint32_t cp)
 {
 	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) ||

@@ -27,5 +27,7 @@ size_t	 textout_safe(struct wbuf *, const char *, int lines);
 void	 textout_json(struct wbuf *, const char *);
 /* Length of the UTF-8 sequence at s and its code point, or 0: malformed. */
 size_t	 textout_utf8(const char *s, uint32_t *);
+/* A control character, or one that makes a text look like another: 1 or 0. */
+int	 textout_is_hidden(uint32_t);
 
 #endif /* TEXTOUT_H */

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "textout.h"
 #include "wsmail.h"
 #include "wstime.h"
 
@@ -73,23 +74,22 @@ void
 transfer_name(char *out, size_t size, const char *name)
 {
 	const char	*p;
-	size_t		 n = 0;
+	uint32_t	 cp;
+	size_t		 n = 0, k;
 
 	/* What another system takes for a path is none here, either. */
 	for (p = name; *p != '\0'; p++)
 		if (*p == '/' || *p == '\\')
 			name = p + 1;
-	for (p = name; *p != '\0' && n + 1 < size; p++) {
-		if ((unsigned char)*p < 0x20 || *p == 0x7f ||
-		    (n == 0 && (*p == '.' || *p == '-')))
+	for (p = name; *p != '\0' && n + 4 < size; p += k) {
+		if ((k = textout_utf8(p, &cp)) == 0 || textout_is_hidden(cp) ||
+		    (n == 0 && (*p == '.' || *p == '-'))) {
 			out[n++] = '_';
-		else
-			out[n++] = *p;
-	}
-	/* Not in the middle of a character. */
-	while (*p != '\0' && n > 0 && ((unsigned char)*p & 0xc0) == 0x80) {
-		p--;
-		n--;
+			k = k == 0 ? 1 : k;
+			continue;
+		}
+		memcpy(out + n, p, k);
+		n += k;
 	}
 	out[n] = '\0';
 	if (n == 0)

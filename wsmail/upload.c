@@ -87,7 +87,7 @@ upload_open(struct upload *u)
 {
 	struct stat	 st;
 
-	if ((u->fd = open(u->path, O_RDONLY | O_CLOEXEC)) == -1 ||
+	if ((u->fd = open(u->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)) == -1 ||
 	    fstat(u->fd, &st) == -1) {
 		fprintf(stderr, "wsmail: %s: %s\n", u->path, strerror(errno));
 		return EX_NOINPUT;

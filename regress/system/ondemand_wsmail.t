@@ -74,6 +74,27 @@ like "$(cat scorpio/log)" 'ev=token .*user=eve.*to=capricorn.test' \
 not_ok "what is not in it" mail bob@scorpio fetch $there "$n" 4
 not_ok "nothing of a message without" mail bob@scorpio fetch 99
 
+# --- names that mean harm ----------------------------------------------------------
+inst_user capricorn dave password
+od() {	# as dave, by a client that sends any name
+	/usr/bin/python3 "$WS_TOP/regress/system/ondemand.py" ca/ca.crt \
+	    "capricorn.test:$PORT_capricorn:dave:dave-secret-capricorn" "$@"
+}
+# shellcheck disable=SC2046
+ok "a message with such" od send bob@scorpio.test $(
+    for name in ../../up .profile -rf 'C:\windows\x' "$(printf \
+        'photo\342\200\256gpj.exe')" a/ "$(printf 'a\357\273\277b')"; do
+	od upload-as "$name" "a note.txt"
+    done)
+named() { mail bob@scorpio list -n 1 | grep -q files; }
+ok "it comes" wait_until 20 named
+mkdir names
+# shellcheck disable=SC2086
+ok "fetched" mail bob@scorpio fetch $there -o names "$(newest bob@scorpio)"
+is "$(cd names && LC_ALL=C ls -A | tr '\n' ' ')" "$(printf \
+    '_profile _rf attachment a\357\273\277b photo_gpj.exe up x ')" \
+    "each has a name of its own there, and no other"
+
 # --- what its owner does ---------------------------------------------------------------
 mail alice@capricorn attach list >list
 is "$(wc -l <list)" 3 "attach list"
