@@ -77,6 +77,7 @@ struct location {
 	time_t		 held_until;
 	char		*host, *port;	/* where it is told to come, or NULL */
 	time_t		 woken;		/* when it was */
+	int		 wake;		/* it is to be, at the next tick */
 };
 
 struct user {			/* with a location at least */
@@ -450,7 +451,9 @@ location_wake(struct im *im, struct location *l)
 {
 	char	*id;
 
-	if (l->woken == now())
+	/* Once a second; what comes in between must not wait for the next. */
+	l->wake = l->woken == now();
+	if (l->wake)
 		return 0;
 	if ((id = strdup(l->id)) == NULL)
 		return -1;
@@ -1261,6 +1264,8 @@ tick(struct wsp *w)
 				location_end(im, l);
 			else if (l->held != NULL && l->held_until <= t)
 				location_answer(l);
+			else if (l->wake)
+				(void)location_wake(im, l);
 		}
 	}
 }

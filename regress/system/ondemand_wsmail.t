@@ -126,7 +126,7 @@ not_ok "and it is gone" mail bob@scorpio fetch $there -o down "$n" 1
 not_ok "not for others" mail carol@capricorn attach show "$id"
 
 # --- interrupted ------------------------------------------------------------------------
-head -c 60000000 /dev/urandom >large
+head -c 150000000 /dev/urandom >large
 up_octets() {	# so many are there
 	[ "$(ctl capricorn -o json show stats 2>/dev/null | tr '{' '\n' |
 	    sed -n 's/.*"attach_received_octets".*"value":\([0-9]*\).*/\1/p')" -gt "$1" ]

@@ -19,7 +19,7 @@ inst_new capricorn "plugin limits {
 	required
 	for carol@capricorn.test
 	grant bodies
-	timeout 2s
+	timeout 10s
 	message-size 4M
 	option refuse-attachment Macro
 }" "plugin wrong {
